@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/* What a file has besides its bytes: owners' names, attributes, targets. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "snapshot/create_internal.h"
+
+/* ---------------------------------------------------------------- owners */
+
+#define OWNERS 256 /* remembered of each sort; the oldest goes first */
+
+struct owner {
+	uint32_t id;
+	bool used;
+	uint8_t len;
+	char name[255];
+};
+
+struct owners {
+	struct owner users[OWNERS], groups[OWNERS];
+	char scratch[16384];
+};
+
+enum qs_code
+owners_new(struct owners **out, struct qs_err *err)
+{
+	*out = calloc(1, sizeof(struct owners));
+	return *out ? QS_OK : qs_fail_nomem(err, "starting the snapshot");
+}
+
+void
+owners_free(struct owners *owners)
+{
+	free(owners);
+}
+
+/* A name that is unknown or too long is left empty: the number tells. */
+static void
+remember(struct owner *owner, uint32_t id, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	owner->id = id;
+	owner->used = true;
+	owner->len = len <= sizeof(owner->name) ? (uint8_t)len : 0;
+	if (owner->len > 0)
+		memcpy(owner->name, name, owner->len);
+}
+
+struct qs_span
+owners_user(struct owners *owners, uint32_t uid)
+{
+	struct owner *owner = &owners->users[uid % OWNERS];
+
+	if (!owner->used || owner->id != uid) {
+		struct passwd entry, *found = NULL;
+
+		if (getpwuid_r(uid, &entry, owners->scratch,
+			sizeof(owners->scratch), &found) != 0)
+			found = NULL;
+		remember(owner, uid, found ? found->pw_name : NULL);
+	}
+	return qs_span(owner->name, owner->len);
+}
+
+struct qs_span
+owners_group(struct owners *owners, uint32_t gid)
+{
+	struct owner *owner = &owners->groups[gid % OWNERS];
+
+	if (!owner->used || owner->id != gid) {
+		struct group entry, *found = NULL;
+
+		if (getgrgid_r(gid, &entry, owners->scratch,
+			sizeof(owners->scratch), &found) != 0)
+			found = NULL;
+		remember(owner, gid, found ? found->gr_name : NULL);
+	}
+	return qs_span(owner->name, owner->len);
+}
+
+/* ----------------------------------------------------------------- facts */
+
+static enum qs_node_type
+type_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return QS_NODE_DIR;
+	case S_IFLNK:
+		return QS_NODE_SYMLINK;
+	case S_IFIFO:
+		return QS_NODE_FIFO;
+	case S_IFCHR:
+		return QS_NODE_CHARDEV;
+	case S_IFBLK:
+		return QS_NODE_BLOCKDEV;
+	case S_IFSOCK:
+		return QS_NODE_SOCKET;
+	default:
+		return QS_NODE_FILE;
+	}
+}
+
+void
+meta_from_facts(struct qs_node *node, const struct facts *facts,
+	struct owners *owners)
+{
+	enum qs_node_type type = type_of(facts->mode);
+	bool device = type == QS_NODE_CHARDEV || type == QS_NODE_BLOCKDEV;
+
+	*node = (struct qs_node){
+		.type = type,
+		.mode = (uint16_t)(facts->mode & 07777),
+		.uid = facts->uid,
+		.gid = facts->gid,
+		.mtime_ns = facts->mtime_ns,
+		.links = 1,
+		.rdev_major = device ? facts->rdev_major : 0,
+		.rdev_minor = device ? facts->rdev_minor : 0,
+		.user = owners_user(owners, facts->uid),
+		.group = owners_group(owners, facts->gid),
+		.name = node->name,
+	};
+	if (type != QS_NODE_DIR && facts->links > 1) {
+		uint8_t where[16], group[8];
+
+		/* The same inode gives the same number, also next time. */
+		qs_store64(where, facts->dev);
+		qs_store64(where + 8, facts->ino);
+		qs_hash_plain(group, sizeof(group), qs_span(where, 16));
+		node->links = facts->links;
+		node->link_group = qs_load64(group);
+		if (node->link_group == 0)
+			node->link_group = 1;
+	}
+}
+
+/*
+ * The clock of the file system ticks in jiffies: what changed within the last
+ * few of them may change again without its ctime showing it.
+ */
+bool
+meta_racy(const struct facts *facts)
+{
+	return facts->ctime_ns > qs_now_ns() - 20000000;
+}
+
+/* ---------------------------------------------------------------- xattrs */
+
+struct attribute {
+	const char *name;
+	const uint8_t *value;
+	uint32_t value_len;
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct attribute *)a)->name,
+		((const struct attribute *)b)->name);
+}
+
+static bool
+not_there(int sys)
+{
+	return sys == ENODATA || sys == ENOTSUP || sys == EACCES ||
+		sys == EPERM;
+}
+
+static enum qs_code
+encode(struct arena *arena, struct attribute *list, size_t count,
+	struct qs_node *node, struct qs_err *err)
+{
+	size_t total = 0;
+	uint8_t *out, *at;
+
+	qsort(list, count, sizeof(*list), by_name);
+	for (size_t i = 0; i < count; i++)
+		total += 6 + strlen(list[i].name) + list[i].value_len;
+	out = arena_alloc(arena, total);
+	if (out == NULL)
+		return qs_fail_nomem(err, "reading attributes");
+	at = out;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(list[i].name);
+
+		qs_store16(at, (uint16_t)len);
+		qs_store32(at + 2, list[i].value_len);
+		memcpy(at + 6, list[i].name, len);
+		if (list[i].value_len > 0)
+			memcpy(at + 6 + len, list[i].value, list[i].value_len);
+		at += 6 + len + list[i].value_len;
+	}
+	node->xattr_count = (uint16_t)count;
+	node->xattrs = qs_span(out, total);
+	return QS_OK;
+}
+
+enum qs_code
+meta_xattrs(struct arena *arena, int fd, int folder_fd, const char *name,
+	struct qs_node *node, struct qs_err *err)
+{
+	/* By way of /proc the path is short, and a symlink is not followed. */
+	char path[64 + QS_NAME_MAX], *names;
+	struct attribute list[256];
+	size_t count = 0;
+	ssize_t len;
+
+	if (fd < 0)
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", folder_fd,
+			name);
+	len = fd >= 0 ? flistxattr(fd, NULL, 0) : llistxattr(path, NULL, 0);
+	if (len == 0 || (len < 0 && not_there(errno)))
+		return QS_OK;
+	if (len < 0)
+		return qs_fail_errno(err, "cannot list its attributes");
+	/* One that is added in between does not matter: ctime shows it. */
+	names = arena_alloc(arena, (size_t)len + 1);
+	if (names == NULL)
+		return qs_fail_nomem(err, "reading attributes");
+	len = fd >= 0 ? flistxattr(fd, names, (size_t)len) :
+		llistxattr(path, names, (size_t)len);
+	if (len < 0)
+		return not_there(errno) ? QS_OK : qs_fail_errno(err,
+			"cannot list its attributes");
+	names[len] = '\0';
+	for (char *at = names; at < names + len; at += strlen(at) + 1) {
+		ssize_t size = fd >= 0 ? fgetxattr(fd, at, NULL, 0) :
+			lgetxattr(path, at, NULL, 0);
+		uint8_t *value;
+
+		if (size < 0 && not_there(errno))
+			continue;
+		if (size < 0)
+			return qs_fail_errno(err, "cannot read attribute %s",
+				at);
+		if (size > QS_XATTR_VALUE_MAX || strlen(at) > QS_NAME_MAX ||
+			count == sizeof(list) / sizeof(list[0]))
+			return qs_fail(err, QS_EINVAL, "has attributes larger "
+				"or more than can be saved; they are left out");
+		value = arena_alloc(arena, (size_t)size + 1);
+		if (value == NULL)
+			return qs_fail_nomem(err, "reading attributes");
+		size = fd >= 0 ? fgetxattr(fd, at, value, (size_t)size) :
+			lgetxattr(path, at, value, (size_t)size);
+		if (size < 0)
+			continue;
+		list[count++] = (struct attribute){at, value, (uint32_t)size};
+	}
+	return count == 0 ? QS_OK : encode(arena, list, count, node, err);
+}
+
+enum qs_code
+meta_target(struct arena *arena, int folder_fd, const char *name,
+	uint64_t size, struct qs_node *node, struct qs_err *err)
+{
+	size_t cap = size > 0 && size < QS_TARGET_MAX ? (size_t)size + 1 :
+		QS_TARGET_MAX + 1u;
+	char *target = arena_alloc(arena, cap);
+	ssize_t len;
+
+	if (target == NULL)
+		return qs_fail_nomem(err, "reading a link");
+	len = readlinkat(folder_fd, name, target, cap);
+	if (len < 0)
+		return qs_fail_errno(err, "cannot read the link");
+	if (len == 0 || (size_t)len == cap)
+		return qs_fail(err, QS_EIO, "the link changed while being "
+			"read");
+	node->target = qs_span(target, (size_t)len);
+	return QS_OK;
+}

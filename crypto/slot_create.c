@@ -39,7 +39,7 @@ static void
 write_header(uint8_t *slot, const struct qs_slot_input *input,
 	const struct qs_slot_random *random)
 {
-	memcpy(slot, QS_SLOT_MAGIC, QS_SLOT_AT_VERSION);
+	memcpy(slot, QS_SLOT_MAGIC, QS_SLOT_AT_VERSION); /* NOLINT: no NUL */
 	slot[QS_SLOT_AT_VERSION] = QS_SLOT_VERSION;
 	slot[QS_SLOT_AT_KIND] = QS_SLOT_KIND_FOLDER;
 	slot[QS_SLOT_AT_FACTOR_COUNT] = (uint8_t)input->count;
@@ -64,7 +64,7 @@ write_header(uint8_t *slot, const struct qs_slot_input *input,
 			QS_SLOT_PASS_SALT_LEN);
 	}
 	/* NUL-padded, not NUL-terminated */
-	memcpy(slot + QS_SLOT_AT_LABEL, input->label, /* NOLINT */
+	memcpy(slot + QS_SLOT_AT_LABEL, input->label,
 		strlen(input->label));
 }
 

@@ -261,7 +261,7 @@ qs_content_cursor_clear(struct qs_content_cursor *cursor)
 		return;
 	while (cursor->top > 0)
 		leave_level(cursor);
-	cursor->levels[0].count = 0;
+	cursor->levels[0].next = cursor->levels[0].count; /* at its end */
 }
 
 /* Fetch the list chunk a reference names: it becomes the top level. */

@@ -30,7 +30,7 @@
 #define CREATE_EVENTS 1024     /* of a job */
 #define CREATE_ARENA (2u << 20)
 #define CREATE_SMALL (1u << 20) /* up to here a worker reads the file whole */
-#define CREATE_JOB_BYTES (5u << 18) /* a job is full at 1.25 MiB */
+#define CREATE_JOB_BYTES (1u << 20) /* of small files: about one frame */
 #define CREATE_BATCH 256        /* items of a listing batch */
 #define CREATE_ROW_ENTRIES 1024 /* entries of a directory row */
 #define CREATE_PART_BYTES (128u << 10) /* look for a cut of a folder's tree */
@@ -108,6 +108,9 @@ struct target { /* of a tree */
 enum qs_code create_targets(const char *const *paths, size_t count,
 	struct target **root, struct qs_err *err);
 void create_targets_free(struct target *root);
+/* The paths as a snapshot shows them: absolute, in order, each once. */
+enum qs_code create_shown_paths(const char *const *paths, size_t count,
+	char ***out, size_t *out_count, struct qs_err *err);
 
 /* ------------------------------------------------------------------ jobs */
 
@@ -324,14 +327,24 @@ void prior_close(struct prior *prior); /* NULL is fine */
 const struct prior_entry *prior_seek(struct prior *prior,
 	struct qs_span name);
 /* Nothing is left, nothing was skipped, and these are rows. */
-bool prior_all_matched(const struct prior *prior, uint32_t matched);
+bool prior_all_matched(struct prior *prior, uint32_t matched);
 bool prior_fresh(const struct prior *prior);
 /* The folder's content as the last row has it; count 0, refs NULL: unknown. */
-struct qs_content prior_content(struct prior *prior);
+struct qs_content prior_content(const struct prior *prior);
 
 /* Making rows: see create_row.c for the layout. */
 void row_key(const uint8_t path_hash[static 32], uint32_t segment,
 	uint8_t key[static QS_DIR_KEY_LEN]);
+
+struct row_head {
+	bool is_last;
+	uint32_t count;
+	struct qs_content content; /* of the last segment */
+};
+
+bool row_open(struct qs_span row, struct row_head *out,
+	struct qs_reader *entries);
+bool row_next(struct qs_reader *entries, struct prior_entry *out);
 
 struct row_writer {
 	struct qs_buf bytes;
@@ -370,6 +383,12 @@ struct create {
 	struct qs_name *committed;
 	size_t committed_count, committed_cap;
 	_Atomic uint64_t error_count;
+	/* who, where and when, as it goes into the record */
+	int64_t began_ns, began_mono_ns;
+	uint32_t uid, gid;
+	char host[256], user[256];
+	char **paths; /* as they will be shown: absolute */
+	size_t path_count;
 };
 
 /* A warning about one file; the run goes on. */

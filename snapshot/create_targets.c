@@ -233,3 +233,41 @@ create_targets(const char *const *paths, size_t count, struct target **out,
 	*out = root;
 	return QS_OK;
 }
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+enum qs_code
+create_shown_paths(const char *const *paths, size_t count, char ***out,
+	size_t *out_count, struct qs_err *err)
+{
+	char **list = calloc(count + 1, sizeof(char *));
+	size_t n = 0, kept = 0;
+	enum qs_code rc = QS_OK;
+
+	if (list == NULL)
+		return qs_fail_nomem(err, "reading the paths");
+	while (n < count && rc == QS_OK) {
+		rc = climb(paths[n], &list[n], err);
+		n += rc == QS_OK;
+	}
+	if (rc != QS_OK) {
+		for (size_t i = 0; i < n; i++)
+			free(list[i]);
+		free(list);
+		return rc;
+	}
+	qsort(list, n, sizeof(char *), by_text);
+	for (size_t i = 0; i < n; i++) {
+		if (kept > 0 && strcmp(list[i], list[kept - 1]) == 0)
+			free(list[i]);
+		else
+			list[kept++] = list[i];
+	}
+	*out = list;
+	*out_count = kept;
+	return QS_OK;
+}

@@ -174,7 +174,7 @@ qs_folder_chunker(const struct qs_folder *folder)
 /* -------------------------------------------------------------- chains */
 
 struct qs_chain *
-qs_folder_chain(struct qs_folder *folder,
+qs_folder_chain(const struct qs_folder *folder,
 	const uint8_t device[static QS_DEVICE_LEN])
 {
 	for (size_t i = 0; i < folder->chain_count; i++) {
@@ -243,13 +243,10 @@ qs_folder_cover(const struct qs_folder *folder)
 {
 	static const struct qs_cover none;
 
-	for (size_t i = 0; folder->device != NULL &&
-		i < folder->chain_count; i++) {
-		if (memcmp(folder->chains[i].device, folder->device->pk,
-			QS_DEVICE_LEN) == 0)
-			return &folder->chains[i].cover;
-	}
-	return &none;
+	const struct qs_chain *chain = folder->device == NULL ? NULL :
+		qs_folder_chain(folder, folder->device->pk);
+
+	return chain == NULL ? &none : &chain->cover;
 }
 
 /* ----------------------------------------------------------- snapshots */

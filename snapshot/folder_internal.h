@@ -94,9 +94,10 @@ QS_MUST_CHECK enum qs_code qs_folder_new(struct qs_store *store,
 	const struct qs_folder_options *options, struct qs_folder **out,
 	struct qs_err *err);
 void qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble);
-struct qs_chain *qs_folder_chain(struct qs_folder *folder,
+/* NULL where it is unknown. */
+struct qs_chain *qs_folder_chain(const struct qs_folder *folder,
 	const uint8_t device[static QS_DEVICE_LEN]);
-/* NULL where it is unknown; that of a chain not yet seen is added. */
+/* One not yet seen is added; pointers to others may move. */
 QS_MUST_CHECK enum qs_code qs_folder_chain_make(struct qs_folder *folder,
 	const uint8_t device[static QS_DEVICE_LEN], struct qs_chain **out,
 	struct qs_err *err);
@@ -176,8 +177,11 @@ struct qs_claim {
 	uint64_t by_time_ms;
 };
 
-/* Tell of records that somebody saw and that are not there any more. */
-void qs_claims_check(struct qs_folder *folder, const struct qs_claim *claims,
+/*
+ * Tell of records that somebody saw and that are not there any more; claims
+ * are sorted on the way.
+ */
+void qs_claims_check(struct qs_folder *folder, struct qs_claim *claims,
 	size_t count);
 /* After the walk: is the store where it was?  Sets folder->refuse. */
 void qs_marks_check(struct qs_folder *folder);
@@ -243,16 +247,25 @@ struct qs_draft {
 	enum qs_code (*payload)(void *arg, const struct qs_buf *moved,
 		struct qs_buf *out, struct qs_err *err);
 	void *arg;
+	struct qs_span fixed; /* the payload, without that function */
 };
 
-/* Sign and append a record; with the state's lock held. */
+/*
+ * Sign and append a record, and remember it; with the state's lock held.
+ */
 QS_MUST_CHECK enum qs_code qs_chain_append(struct qs_folder *folder,
 	const struct qs_sign_key *signer, const struct qs_draft *draft,
 	struct qs_mark *out, struct qs_err *err);
+
+/* folder_write.c */
+
 /* Why this folder can't be written to, if so; whoever signs. */
 QS_MUST_CHECK enum qs_code qs_folder_writable(struct qs_folder *folder,
 	struct qs_err *err);
-/* A device key that is certified, made and certified if need be. */
+/*
+ * A device key that is certified, made and certified if need be; with the
+ * state's lock held.
+ */
 QS_MUST_CHECK enum qs_code qs_folder_ensure_device(struct qs_folder *folder,
 	struct qs_err *err);
 
@@ -263,7 +276,12 @@ QS_MUST_CHECK enum qs_code qs_folder_log_payload(struct qs_folder *folder,
 	struct qs_payload *payload, struct qs_span body, struct qs_mark *out,
 	struct qs_err *err);
 
-/* payload.c, for folder_tag.c */
+/* The index's part of it, afterwards: names need not be logged any more. */
+QS_MUST_CHECK enum qs_code qs_folder_settle_index(struct qs_folder *folder,
+	const struct qs_name *names, size_t count, const struct qs_mark *mark,
+	struct qs_err *err);
+
+/* payload.c */
 
 QS_MUST_CHECK enum qs_code qs_texts_copy(const char *const *texts,
 	size_t count, char ***out, struct qs_err *err);

@@ -361,7 +361,7 @@ QS_MUST_CHECK enum qs_code qs_tree_walk(struct qs_source *source,
 	struct qs_err *err);
 /*
  * The node at a path inside a snapshot ("" or "/": the root, given as a
- * folder node without a name).  bytes keeps what *node borrows.
+ * folder node without a name).  bytes is replaced: it holds what *node borrows.
  */
 QS_MUST_CHECK enum qs_code qs_tree_find(struct qs_source *source,
 	const struct qs_content *root, const char *path, struct qs_buf *bytes,

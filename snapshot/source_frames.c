@@ -5,8 +5,11 @@
  */
 #include "snapshot/source_internal.h"
 
-/* Chunk ids are checked when this much has been opened: it is in the cache. */
-#define PENDING_BYTES (1u << 20)
+/*
+ * Chunk ids are checked when this much has been opened: enough for all lanes of
+ * the hash, little enough to be in the cache still.
+ */
+#define PENDING_BYTES (2u << 20)
 
 struct run { /* frames claimed together: they lie side by side */
 	struct source_frame *frames[SOURCE_RUN];

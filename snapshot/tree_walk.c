@@ -279,22 +279,19 @@ find_name(struct qs_source *source, const struct qs_content *content,
 	return rc;
 }
 
-/* A content's references at the end of bytes. */
+/* The root as a node that borrows from entry. */
 static enum qs_code
-keep_root(const struct qs_content *root, struct qs_buf *bytes,
+keep_root(const struct qs_content *root, struct qs_buf *entry,
 	struct qs_node *node, struct qs_err *err)
 {
-	const size_t at = bytes->len;
-	enum qs_code rc;
-
-	*node = root_node(root);
-	if (root->count == 0)
-		return QS_OK;
-	rc = qs_buf_append(bytes, root->refs,
+	enum qs_code rc = qs_buf_append(entry, root->refs,
 		(size_t)root->count * QS_REF_LEN, err);
-	if (rc == QS_OK)
-		node->content.refs = bytes->data + at;
-	return rc;
+
+	if (rc != QS_OK)
+		return rc;
+	*node = root_node(root);
+	node->content.refs = entry->data;
+	return QS_OK;
 }
 
 enum qs_code
@@ -303,7 +300,6 @@ qs_tree_find(struct qs_source *source, const struct qs_content *root,
 	struct qs_err *err)
 {
 	struct qs_buf entry = {NULL, 0, 0}, next = {NULL, 0, 0};
-	const size_t kept = bytes->len;
 	struct qs_node at = root_node(root);
 	const char *rest = path;
 	struct qs_span name;
@@ -317,27 +313,27 @@ qs_tree_find(struct qs_source *source, const struct qs_content *root,
 				(int)name.len, path);
 			break;
 		}
-		next.len = 0;
 		rc = find_name(source, &at.content, name, &next, err);
 		if (rc != QS_OK) {
 			rc = qs_fail_while(err, "%.*s", (int)(rest - path),
 				path);
 			break;
 		}
+		/* at borrows from entry until here */
 		qs_buf_clear(&entry);
 		entry = next;
 		next = (struct qs_buf){NULL, 0, 0};
 		rc = qs_node_decode(qs_buf_span(&entry), &at, &used, err);
 	}
 	if (rc == QS_OK && entry.len == 0)
-		rc = keep_root(root, bytes, &at, err);
-	else if (rc == QS_OK)
-		rc = qs_buf_append(bytes, entry.data, entry.len, err);
-	if (rc == QS_OK && entry.len > 0)
-		rc = qs_node_decode(qs_span(bytes->data + kept, entry.len),
-			&at, &used, err);
-	if (rc == QS_OK)
+		rc = keep_root(root, &entry, &at, err);
+	if (rc == QS_OK) {
+		/* root may borrow from bytes: they go last. */
+		qs_buf_clear(bytes);
+		*bytes = entry;
+		entry = (struct qs_buf){NULL, 0, 0}; /* handed over */
 		*node = at;
+	}
 	qs_buf_clear(&entry);
 	qs_buf_clear(&next);
 	return rc;

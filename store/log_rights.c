@@ -121,3 +121,57 @@ qs_log_rights_learn(struct qs_log_rights *rights,
 		right->last_kept = body.not_after_seq;
 	return QS_OK;
 }
+
+/* ------------------------------------------------- who the admin is */
+
+/* Is this the GENESIS that the folder's id is the hash of? */
+static enum qs_code
+match_genesis(struct qs_store *store, const struct qs_log_entry *entry,
+	struct qs_buf *bytes, struct qs_genesis_body *body, bool *matches,
+	struct qs_err *err)
+{
+	struct qs_record record;
+	struct qs_err fault;
+	uint8_t id[QS_FOLDER_ID_LEN];
+	enum qs_code rc = qs_log_load(store, entry, bytes, &record, &fault);
+
+	*matches = false;
+	if (rc != QS_OK && !qs_log_is_local(rc)) {
+		*err = fault;
+		return rc;
+	}
+	/* What is damaged is for the walk to report. */
+	if (rc != QS_OK || record.type != QS_RECORD_GENESIS ||
+		qs_genesis_decode(record.public_body, body, &fault) != QS_OK)
+		return QS_OK;
+	qs_folder_id(body->adm_pk, body->fmk0_commit, id);
+	*matches = memcmp(id, store->folder_id, sizeof(id)) == 0;
+	return QS_OK;
+}
+
+enum qs_code
+qs_log_find_admin(struct qs_store *store, const struct qs_log_list *list,
+	struct qs_buf *bytes, uint8_t adm_pk[static 32], struct qs_err *err)
+{
+	char hex[2 * QS_FOLDER_ID_LEN + 1];
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct qs_genesis_body body;
+		bool matches;
+		enum qs_code rc;
+
+		if (list->entries[i].seq != 0)
+			continue;
+		rc = match_genesis(store, &list->entries[i], bytes, &body,
+			&matches, err);
+		if (rc != QS_OK)
+			return rc;
+		if (matches) {
+			memcpy(adm_pk, body.adm_pk, 32);
+			return QS_OK;
+		}
+	}
+	qs_hex(hex, store->folder_id, QS_FOLDER_ID_LEN);
+	return qs_fail(err, QS_ECORRUPT, "log of folder %s at %s: the GENESIS "
+		"record that belongs to its id is missing", hex, store->place);
+}

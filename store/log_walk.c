@@ -5,8 +5,6 @@
  * (they vouch for records) and after (they tell what went back in time).
  */
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "store/store_internal.h"
 
@@ -26,27 +24,8 @@ struct chain {
 	uint64_t next;      /* the seq that should come now */
 	size_t prev, after; /* entries of the seq before: [prev, after) */
 	bool has_head;      /* a record that verified was met */
-	uint64_t head_seq, head_time_ms;
+	struct qs_mark head; /* the last such */
 };
-
-struct when { /* a record's time, in words */
-	char text[32];
-};
-
-static struct when
-when(uint64_t time_ms)
-{
-	struct when out = {"an unknown date"};
-	time_t seconds = (time_t)(time_ms / 1000);
-	struct tm tm;
-
-	/* The claimed time is foreign; the end of the year 9999 is enough. */
-	if (time_ms / 1000 <= UINT64_C(253402300799) &&
-		gmtime_r(&seconds, &tm) != NULL)
-		(void)strftime(out.text, sizeof(out.text),
-			"%Y-%m-%d %H:%M UTC", &tm);
-	return out;
-}
 
 /* ------------------------------------------------- trust by hash chain */
 
@@ -63,13 +42,15 @@ trust_chain(struct walk *walk, const struct qs_mark *mark, struct qs_err *err)
 	for (;;) {
 		size_t at = qs_log_list_find(&walk->list, mark->device, seq,
 			&name);
-		struct qs_log_entry *entry = &walk->list.entries[at];
+		struct qs_log_entry *entry;
 		struct qs_record record;
 		struct qs_err fault;
 		enum qs_code rc;
 
-		if (!qs_log_list_is(&walk->list, at, mark->device, seq, &name)
-			|| entry->is_trusted)
+		if (!qs_log_list_is(&walk->list, at, mark->device, seq, &name))
+			return QS_OK;
+		entry = &walk->list.entries[at];
+		if (entry->is_trusted)
 			return QS_OK;
 		entry->is_trusted = true;
 		rc = qs_log_load(walk->store, entry, &walk->bytes, &record,
@@ -86,59 +67,6 @@ trust_chain(struct walk *walk, const struct qs_mark *mark, struct qs_err *err)
 		name = record.prev;
 		seq--;
 	}
-}
-
-/* ------------------------------------------------------- admin's key */
-
-/* Is this the GENESIS that the folder's id is the hash of? */
-static enum qs_code
-match_genesis(struct walk *walk, const struct qs_log_entry *entry,
-	bool *matches, struct qs_err *err)
-{
-	struct qs_genesis_body body;
-	struct qs_record record;
-	struct qs_err fault;
-	uint8_t id[QS_FOLDER_ID_LEN];
-	enum qs_code rc = qs_log_load(walk->store, entry, &walk->bytes,
-		&record, &fault);
-
-	*matches = false;
-	if (rc == QS_OK && record.type == QS_RECORD_GENESIS)
-		rc = qs_genesis_decode(record.public_body, &body, &fault);
-	if (rc != QS_OK && !qs_log_is_local(rc)) {
-		*err = fault;
-		return rc;
-	}
-	if (rc != QS_OK || record.type != QS_RECORD_GENESIS)
-		return QS_OK; /* the walk will report what is damaged */
-	qs_folder_id(body.adm_pk, body.fmk0_commit, id);
-	if (memcmp(id, walk->store->folder_id, sizeof(id)) != 0)
-		return QS_OK;
-	memcpy(walk->rights.adm_pk, body.adm_pk, 32);
-	*matches = true;
-	return QS_OK;
-}
-
-static enum qs_code
-find_admin(struct walk *walk, struct qs_err *err)
-{
-	char hex[2 * QS_FOLDER_ID_LEN + 1];
-
-	for (size_t i = 0; i < walk->list.count; i++) {
-		bool matches;
-		enum qs_code rc;
-
-		if (walk->list.entries[i].seq != 0)
-			continue;
-		rc = match_genesis(walk, &walk->list.entries[i], &matches,
-			err);
-		if (rc != QS_OK || matches)
-			return rc;
-	}
-	qs_hex(hex, walk->store->folder_id, QS_FOLDER_ID_LEN);
-	return qs_fail(err, QS_ECORRUPT, "log of folder %s at %s: the GENESIS "
-		"record that belongs to its id is missing", hex,
-		walk->store->place);
 }
 
 /* --------------------------------------------------- a device's chain */
@@ -233,8 +161,8 @@ visit_entry(struct walk *walk, struct chain *chain,
 	if (rc != QS_OK)
 		return rc;
 	chain->has_head = true;
-	chain->head_seq = record.seq;
-	chain->head_time_ms = record.time_ms;
+	chain->head.seq = record.seq;
+	chain->head.time_ms = record.time_ms;
 	*visited = true;
 	return walk->record(walk->arg, &record, err);
 }
@@ -310,26 +238,9 @@ report_rollback(struct walk *walk, const struct qs_mark *mark,
 	const struct chain *chain)
 {
 	struct qs_err back;
-	struct qs_short device = qs_short_device(mark->device);
-	struct when was = when(mark->time_ms);
 
-	if (!chain->has_head)
-		(void)qs_fail(&back, QS_EROLLBACK, "device %.8s: was at "
-			"record %" PRIu64 " of %s, now has no record at all: "
-			"the store went back in time", device.hex, mark->seq,
-			was.text);
-	else if (chain->head_seq < mark->seq)
-		(void)qs_fail(&back, QS_EROLLBACK, "device %.8s: was at "
-			"record %" PRIu64 " of %s, is now at record %" PRIu64
-			" of %s: the store went back in time", device.hex,
-			mark->seq, was.text, chain->head_seq,
-			when(chain->head_time_ms).text);
-	else
-		(void)qs_fail(&back, QS_EROLLBACK, "device %.8s: was at "
-			"record %" PRIu64 " of %s, which is no longer there; "
-			"is now at record %" PRIu64 " of %s: its history was "
-			"replaced", device.hex, mark->seq, was.text,
-			chain->head_seq, when(chain->head_time_ms).text);
+	(void)qs_log_rollback(mark, chain->has_head ? &chain->head : NULL,
+		&back);
 	walk->trouble(walk->arg, &back);
 }
 
@@ -453,7 +364,8 @@ qs_log_walk(struct qs_store *store, const uint8_t *adm_pk,
 	if (adm_pk != NULL)
 		memcpy(walk.rights.adm_pk, adm_pk, 32);
 	else if (walk.list.count > 0)
-		rc = find_admin(&walk, err);
+		rc = qs_log_find_admin(store, &walk.list, &walk.bytes,
+			walk.rights.adm_pk, err);
 	for (size_t i = 0; rc == QS_OK && i < mark_count; i++)
 		rc = trust_chain(&walk, &marks[i], err);
 	if (rc == QS_OK)

@@ -46,7 +46,7 @@ void qs_keys_slot_secret(const struct qs_keys *keys, bool with_admin,
 
 #define QS_CHUNK_MAX (4u << 20)  /* a chunk's and a frame's plaintext */
 #define QS_FRAME_OWN (64u << 10) /* a chunk this long has its own frame */
-#define QS_FRAME_GATHER (256u << 10) /* shorter ones share up to this */
+#define QS_FRAME_GATHER (1u << 20) /* shorter ones share up to this */
 
 enum qs_kind { /* what a chunk means; part of its id */
 	QS_KIND_DATA = 1,

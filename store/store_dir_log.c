@@ -80,14 +80,15 @@ find_head(int fd, const struct qs_record *record, struct head *out,
 	return rc;
 }
 
-/* *is_there: this very record is the newest already (a retry). */
 static enum qs_code
 check_head(const struct dir_store *self, const struct qs_record *record,
-	const struct head *head, bool *is_there, struct qs_err *err)
+	const struct head *head, struct qs_err *err)
 {
-	*is_there = !head->is_empty && head->has_new &&
-		head->seq == record->seq;
-	if (*is_there)
+	/*
+	 * This very record is the newest: the first try of a retry.  It goes
+	 * the whole way again, since it may not be durable yet.
+	 */
+	if (!head->is_empty && head->has_new && head->seq == record->seq)
 		return QS_OK;
 	if (head->is_empty && record->seq == 0)
 		return QS_OK;
@@ -133,16 +134,14 @@ append_locked(struct dir_store *self, int fd, const char *dir,
 		.name = record->name,
 		.seq = record->seq,
 	};
-	struct head head;
-	bool is_there;
+	struct head head = {.is_empty = true};
 	enum qs_code rc = find_head(fd, record, &head, err);
 
 	if (rc == QS_OK)
-		rc = check_head(self, record, &head, &is_there, err);
+		rc = check_head(self, record, &head, err);
 	if (rc != QS_OK)
 		return rc;
 	memcpy(ref.device, record->signer, QS_DEVICE_LEN);
-	/* A retry goes the whole way: the first try may not be durable. */
 	return put_file(self, dir, qs_dir_ref_path(&ref).text, record->bytes,
 		err);
 }

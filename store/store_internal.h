@@ -170,6 +170,18 @@ QS_MUST_CHECK enum qs_code qs_log_rights_check(
 QS_MUST_CHECK enum qs_code qs_log_rights_learn(struct qs_log_rights *rights,
 	const struct qs_record *record, struct qs_err *err);
 
+/*
+ * The admin's public key from the GENESIS that the folder's id is the hash of;
+ * bytes is scratch.  QS_ECORRUPT when there is none.
+ */
+QS_MUST_CHECK enum qs_code qs_log_find_admin(struct qs_store *store,
+	const struct qs_log_list *list, struct qs_buf *bytes,
+	uint8_t adm_pk[static 32], struct qs_err *err);
+
+/* QS_EROLLBACK in words; head: the newest good record, NULL for none. */
+enum qs_code qs_log_rollback(const struct qs_mark *mark,
+	const struct qs_mark *head, struct qs_err *err);
+
 /* ---------------------------------------------------- directory store */
 
 QS_MUST_CHECK enum qs_code qs_store_dir_folders(const char *path,

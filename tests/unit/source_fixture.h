@@ -161,23 +161,13 @@ fixture_frame(struct fixture *fx, enum qs_kind kind, const uint8_t *bytes,
 	free(chunks);
 }
 
-static struct qs_id
+static inline struct qs_id
 fixture_chunk(struct fixture *fx, enum qs_kind kind, struct qs_span bytes)
 {
 	struct qs_id id;
 
 	fixture_frame(fx, kind, bytes.data, &bytes.len, 1, &id);
 	return id;
-}
-
-/* A list chunk of its own frame: what a content builder emits. */
-static enum qs_code
-fixture_emit(void *arg, struct qs_span list, struct qs_id *id,
-	struct qs_err *err)
-{
-	(void)err;
-	*id = fixture_chunk(arg, QS_KIND_LIST, list);
-	return QS_OK;
 }
 
 static void

@@ -37,7 +37,7 @@ fill(struct filled *filled)
 
 		for (size_t k = i; k < i + count; k++) {
 			filled->lens[k] = count == 1 ?
-				65536 + qs_random_below(700000) :
+				65536 + k * 97003 % 700000 :
 				1 + qs_random_below(20000);
 			filled->bytes[k] = frame + len;
 			len += filled->lens[k];

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Bring the index up to date with the log: the packs that records list and the
+ * index has not seen.  Most are found through index chunks, the rest by their
+ * own directories.  A pack that no record lists is never taken in, whatever an
+ * index chunk says: only certified devices' packs are built upon.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "snapshot/folder_internal.h"
+
+#define HAVE_BATCH 4096
+#define COMMIT_EVERY 256 /* packs, so that a killed rebuild gets on */
+#define SEEN_KEY (sizeof("seen:") + 2 * QS_DEVICE_LEN)
+#define ABSENT_KEY "absent"
+#define ABSENT_MAX ((1u << 20) / 32) /* names in a fact */
+
+struct sync {
+	struct qs_folder *folder;
+	struct qs_name *names; /* wanted: sorted, unique */
+	uint64_t *sizes;       /* in the store; 0: not there */
+	bool *done;            /* in the index */
+	size_t count;
+	size_t uncommitted;
+	bool had_absent;
+	struct qs_buf absent; /* names that could not be taken in */
+};
+
+/* ----------------------------------------------------------------- facts */
+
+static void
+seen_key(const struct qs_chain *chain, char out[static SEEN_KEY])
+{
+	memcpy(out, "seen:", 5);
+	qs_hex(out + 5, chain->device, QS_DEVICE_LEN);
+}
+
+enum qs_code
+qs_chain_seen_load(struct qs_folder *folder, struct qs_chain *chain,
+	struct qs_err *err)
+{
+	struct qs_buf value = {0};
+	char key[SEEN_KEY];
+	bool found;
+	enum qs_code rc;
+
+	seen_key(chain, key);
+	rc = qs_index_fact_get(folder->index, key, &value, &found, err);
+	/* Any other form: as if it had never been written. */
+	chain->is_seen = rc == QS_OK && found && value.len == 8;
+	chain->seen = chain->is_seen ? qs_load64(value.data) : 0;
+	qs_buf_clear(&value);
+	return rc;
+}
+
+enum qs_code
+qs_chain_seen_save(struct qs_folder *folder, struct qs_chain *chain,
+	uint64_t seq, struct qs_err *err)
+{
+	uint8_t value[8];
+	char key[SEEN_KEY];
+	enum qs_code rc;
+
+	seen_key(chain, key);
+	qs_store64(value, seq);
+	rc = qs_index_fact_put(folder->index, key, qs_span(value, 8), err);
+	if (rc == QS_OK) {
+		chain->is_seen = true;
+		chain->seen = seq;
+	}
+	return rc;
+}
+
+static bool
+is_fresh(const struct qs_chain *chain)
+{
+	return chain->has_head &&
+		(!chain->is_seen || chain->seen < chain->head.seq);
+}
+
+/* ------------------------------------------------------ what is wanted */
+
+/* Names that earlier runs looked for in vain are wanted again. */
+static enum qs_code
+add_absent(struct qs_folder *folder, struct qs_buf *wanted,
+	struct qs_err *err)
+{
+	bool found;
+	size_t old_len = wanted->len;
+	enum qs_code rc = qs_index_fact_get(folder->index, ABSENT_KEY, wanted,
+		&found, err);
+
+	if (rc == QS_OK && (wanted->len - old_len) % 32 != 0)
+		wanted->len = old_len;
+	return rc;
+}
+
+/* Sorted, once each, without what is retired. */
+static size_t
+tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)
+{
+	size_t kept = 0;
+
+	count = qs_names_sort(names, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!qs_is_retired(folder, &names[i]))
+			names[kept++] = names[i];
+	}
+	return kept;
+}
+
+/* A pack that is on its way out must not be deduplicated against. */
+static enum qs_code
+forget_retired(struct qs_folder *folder, struct qs_err *err)
+{
+	const struct qs_chain *admin = qs_folder_chain(folder,
+		qs_keys_adm_pk(folder->keys));
+
+	for (size_t i = 0; i < folder->retired_count; i++) {
+		const struct qs_retired *retired = &folder->retired[i];
+		bool has;
+		enum qs_code rc;
+
+		if (retired->is_listed_again || (admin != NULL &&
+			admin->is_seen && retired->seq <= admin->seen))
+			continue;
+		rc = qs_index_has_packs(folder->index, &retired->name, 1,
+			&has, err);
+		if (rc == QS_OK && has)
+			rc = qs_index_forget(folder->index, &retired->name,
+				err);
+		if (rc != QS_OK)
+			return rc;
+	}
+	return QS_OK;
+}
+
+static enum qs_code
+look_up(struct sync *sync, struct qs_err *err)
+{
+	struct qs_folder *folder = sync->folder;
+
+	for (size_t at = 0; at < sync->count; at += HAVE_BATCH) {
+		size_t left = sync->count - at;
+		size_t n = left < HAVE_BATCH ? left : HAVE_BATCH;
+		enum qs_code rc = folder->store->ops->have(
+			folder->store->self, sync->names + at, n,
+			sync->sizes + at, err);
+
+		if (rc == QS_OK)
+			rc = qs_index_has_packs(folder->index,
+				sync->names + at, n, sync->done + at, err);
+		if (rc != QS_OK)
+			return rc;
+	}
+	return QS_OK;
+}
+
+/* Told, and remembered for the next time. */
+static enum qs_code
+give_up(struct sync *sync, const struct qs_name *name,
+	const struct qs_err *trouble, struct qs_err *err)
+{
+	qs_folder_tell(sync->folder, trouble);
+	return qs_buf_append(&sync->absent, name->b, 32, err);
+}
+
+static enum qs_code
+give_up_missing(struct sync *sync, struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+
+	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
+		struct qs_err trouble;
+		char hex[QS_HEX_LEN + 1];
+
+		if (sync->sizes[i] != 0)
+			continue;
+		qs_hex(hex, sync->names[i].b, 32);
+		(void)qs_fail(&trouble, QS_ENOTFOUND, "object %.16s is "
+			"missing from %s: files that need it can't be "
+			"restored from there", hex,
+			sync->folder->store->place);
+		rc = give_up(sync, &sync->names[i], &trouble, err);
+		if (rc == QS_OK && sync->done[i])
+			rc = qs_index_forget(sync->folder->index,
+				&sync->names[i], err);
+		sync->done[i] = true; /* nothing more to be done */
+	}
+	return rc;
+}
+
+/* ------------------------------------------------------- index chunks */
+
+static bool
+find_wanted(const struct sync *sync, const struct qs_name *name, size_t *at)
+{
+	size_t low = 0, high = sync->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = qs_name_compare(&sync->names[mid], name);
+
+		if (order == 0) {
+			*at = mid;
+			return true;
+		}
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+static enum qs_code
+count_added(struct sync *sync, size_t at, struct qs_err *err)
+{
+	sync->done[at] = true;
+	if (++sync->uncommitted < COMMIT_EVERY)
+		return QS_OK;
+	sync->uncommitted = 0;
+	return qs_index_commit(sync->folder->index, err);
+}
+
+static enum qs_code
+take_pack(void *arg, const struct qs_pack_ref *ref,
+	const struct qs_pack_dir *dir, struct qs_err *err)
+{
+	struct sync *sync = (struct sync *)arg;
+	size_t at;
+	enum qs_code rc;
+
+	/* Another size: the pack's own head will say what is wrong. */
+	if (!find_wanted(sync, &ref->name, &at) || sync->done[at] ||
+		sync->sizes[at] != ref->size)
+		return QS_OK;
+	rc = qs_index_add(sync->folder->index, ref, dir, err);
+	return rc == QS_OK ? count_added(sync, at, err) : rc;
+}
+
+static enum qs_code
+adopt(struct sync *sync, size_t at, struct qs_err *err)
+{
+	struct qs_err fault;
+	enum qs_code rc = qs_folder_adopt_sized(sync->folder,
+		&sync->names[at], sync->sizes[at], &fault);
+
+	if (rc == QS_OK)
+		return count_added(sync, at, err);
+	if (qs_is_object_fault(rc)) {
+		sync->done[at] = true;
+		return give_up(sync, &sync->names[at], &fault, err);
+	}
+	*err = fault;
+	return rc;
+}
+
+static enum qs_code
+read_chunk(struct sync *sync, const struct qs_index_at *index,
+	struct qs_err *err)
+{
+	struct qs_buf chunk = {0};
+	struct qs_err fault;
+	enum qs_code rc = qs_folder_read_index_chunk(sync->folder, index,
+		&chunk, &fault);
+
+	if (rc == QS_OK)
+		rc = qs_index_chunk_decode(qs_buf_span(&chunk), take_pack,
+			sync, &fault);
+	qs_buf_clear(&chunk);
+	if (rc == QS_OK)
+		return QS_OK;
+	if (!qs_is_object_fault(rc)) {
+		*err = fault;
+		return rc;
+	}
+	/* The packs' own directories will do. */
+	qs_folder_tell(sync->folder, &fault);
+	return QS_OK;
+}
+
+/*
+ * A device's new index chunks lie in packs that its new records list; those
+ * in other packs tell of packs that are known already.
+ */
+static enum qs_code
+read_cover(struct sync *sync, const struct qs_cover *cover,
+	struct qs_err *err)
+{
+	for (size_t i = 0; i < cover->index_count; i++) {
+		const struct qs_index_at *index = &cover->indexes[i];
+		enum qs_code rc = QS_OK;
+		size_t at;
+
+		if (!find_wanted(sync, &index->pack, &at) ||
+			sync->sizes[at] == 0)
+			continue;
+		if (!sync->done[at])
+			rc = adopt(sync, at, err);
+		if (rc == QS_OK)
+			rc = read_chunk(sync, index, err);
+		if (rc != QS_OK)
+			return rc;
+	}
+	return QS_OK;
+}
+
+/* --------------------------------------------------------------- whole */
+
+static enum qs_code
+finish(struct sync *sync, struct qs_err *err)
+{
+	struct qs_folder *folder = sync->folder;
+	enum qs_code rc = QS_OK;
+
+	/* Too many to remember: then the records are not seen yet. */
+	if (sync->absent.len / 32 > ABSENT_MAX)
+		return qs_index_commit(folder->index, err);
+	if (sync->had_absent || sync->absent.len > 0)
+		rc = qs_index_fact_put(folder->index, ABSENT_KEY,
+			qs_buf_span(&sync->absent), err);
+	for (size_t i = 0; rc == QS_OK && i < folder->chain_count; i++) {
+		struct qs_chain *chain = &folder->chains[i];
+
+		if (is_fresh(chain))
+			rc = qs_chain_seen_save(folder, chain,
+				chain->head.seq, err);
+	}
+	if (rc == QS_OK)
+		rc = qs_index_commit(folder->index, err);
+	return rc;
+}
+
+static enum qs_code
+take_in(struct sync *sync, struct qs_err *err)
+{
+	struct qs_folder *folder = sync->folder;
+	enum qs_code rc = look_up(sync, err);
+
+	if (rc == QS_OK)
+		rc = give_up_missing(sync, err);
+	for (size_t i = 0; rc == QS_OK && i < folder->chain_count; i++) {
+		if (is_fresh(&folder->chains[i]))
+			rc = read_cover(sync, &folder->chains[i].cover, err);
+	}
+	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
+		if (!sync->done[i])
+			rc = adopt(sync, i, err);
+	}
+	return rc;
+}
+
+enum qs_code
+qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
+	struct qs_err *err)
+{
+	struct sync sync = {.folder = folder};
+	size_t fresh_len = wanted->len;
+	enum qs_code rc = qs_folder_adopt_pending(folder, err);
+
+	if (rc == QS_OK)
+		rc = add_absent(folder, wanted, err);
+	sync.had_absent = wanted->len != fresh_len;
+	if (rc == QS_OK)
+		rc = forget_retired(folder, err);
+	if (rc != QS_OK)
+		return rc;
+	sync.names = (struct qs_name *)wanted->data;
+	sync.count = tidy(folder, sync.names, wanted->len / 32);
+	sync.sizes = calloc(sync.count + 1, sizeof(*sync.sizes));
+	sync.done = calloc(sync.count + 1, sizeof(*sync.done));
+	if (sync.sizes == NULL || sync.done == NULL) {
+		rc = qs_fail_nomem(err, "bringing the index up to date");
+		goto out;
+	}
+	if (sync.count > 0) {
+		/* A record lists them: they need not be listed again. */
+		rc = qs_index_unlogged_drop(folder->index, sync.names,
+			sync.count, err);
+		if (rc == QS_OK)
+			rc = take_in(&sync, err);
+	}
+	if (rc == QS_OK)
+		rc = finish(&sync, err);
+out:
+	free(sync.sizes);
+	free(sync.done);
+	qs_buf_clear(&sync.absent);
+	return rc;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Open a folder: what this machine remembers, then the log, then the index.
+ * What is wrong with the log is told and gone around, since reading what is
+ * there comes first; whether writing is allowed is settled here and asked by
+ * whoever writes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "snapshot/folder_internal.h"
+
+/* A key or marks that can't be read stop writing, not reading. */
+static enum qs_code
+load_state(struct qs_folder *folder, struct qs_err *err)
+{
+	struct qs_err fault;
+	enum qs_code rc;
+
+	if (folder->in_memory)
+		return QS_OK;
+	rc = qs_device_key_load(folder, &folder->device, &fault);
+	if (rc == QS_ENOMEM) {
+		*err = fault;
+		return rc;
+	}
+	if (rc != QS_OK)
+		folder->device_err = fault;
+	rc = qs_marks_load(folder, &fault);
+	if (rc == QS_OK)
+		return QS_OK;
+	if (rc == QS_ENOMEM) {
+		*err = fault;
+		return rc;
+	}
+	(void)qs_fail_while(&fault, "whether the store went back in time "
+		"can't be told");
+	qs_folder_tell(folder, &fault);
+	folder->marks_unknown = true;
+	if (!folder->accept_rollback)
+		folder->refuse = fault;
+	return QS_OK;
+}
+
+static enum qs_code
+open_index(struct qs_folder *folder, struct qs_err *err)
+{
+	struct qs_err trouble;
+	char *path = NULL;
+	bool rebuilt = false;
+	enum qs_code rc;
+
+	if (folder->in_memory)
+		return qs_index_open(":memory:", folder->store->folder_id,
+			&folder->index, &rebuilt, err);
+	rc = qs_dir_make(folder->cache_dir, 0700, err);
+	if (rc != QS_OK)
+		return rc;
+	if (asprintf(&path, "%s/index.sqlite", folder->cache_dir) < 0)
+		return qs_fail_nomem(err, "opening the index");
+	rc = qs_index_open(path, folder->store->folder_id, &folder->index,
+		&rebuilt, err);
+	if (rc == QS_OK && rebuilt) {
+		(void)qs_fail(&trouble, QS_ECORRUPT, "index %s: was damaged "
+			"or not this folder's; it is set aside and made anew "
+			"from the store", path);
+		qs_folder_tell(folder, &trouble);
+	}
+	free(path);
+	return rc;
+}
+
+static void
+check_genesis(struct qs_folder *folder)
+{
+	struct qs_err trouble;
+	char device[2 * QS_DEVICE_LEN + 1];
+
+	if (folder->has_genesis)
+		return;
+	qs_hex(device, qs_keys_adm_pk(folder->keys), QS_DEVICE_LEN);
+	(void)qs_fail(&trouble, QS_ECORRUPT, "the first record of the log in "
+		"%s (GENESIS, log/%s/0000000000000000-...) is lost: reading "
+		"works without it, writing does not; copy it back from "
+		"another copy of the store", folder->store->place, device);
+	qs_folder_tell(folder, &trouble);
+}
+
+/*
+ * Remember how far the log is now.  Where the store went back nothing is
+ * lowered, so that every later run warns as well.
+ */
+static enum qs_code
+save_marks(struct qs_folder *folder, struct qs_err *err)
+{
+	bool replace = folder->accept_rollback;
+	bool ahead = replace;
+	struct qs_err fault;
+	int lock = -1;
+	enum qs_code rc;
+
+	if (folder->in_memory || (folder->marks_unknown && !replace))
+		return QS_OK;
+	for (size_t i = 0; !ahead && i < folder->chain_count; i++) {
+		const struct qs_chain *chain = &folder->chains[i];
+		bool is_marked = false;
+
+		for (size_t j = 0; j < folder->mark_count; j++) {
+			const struct qs_mark *mark = &folder->marks[j];
+
+			is_marked |= memcmp(mark->device, chain->device,
+				QS_DEVICE_LEN) == 0 &&
+				mark->seq >= chain->head.seq;
+		}
+		ahead = chain->has_head && !is_marked;
+	}
+	if (!ahead)
+		return QS_OK;
+	rc = qs_state_lock(folder, &lock, &fault);
+	if (rc == QS_OK)
+		rc = qs_marks_save(folder, replace, &fault);
+	qs_fd_close(&lock);
+	if (rc == QS_ENOMEM) {
+		*err = fault;
+		return rc;
+	}
+	if (rc != QS_OK) { /* a home that can't be written: restore works */
+		(void)qs_fail_while(&fault,
+			"the newest records are not remembered");
+		qs_folder_tell(folder, &fault);
+	}
+	return QS_OK;
+}
+
+enum qs_code
+qs_folder_open(struct qs_store *store, const struct qs_slot_secret *secret,
+	const struct qs_folder_options *options, struct qs_folder **out,
+	struct qs_err *err)
+{
+	struct qs_folder *folder = NULL;
+	struct qs_buf wanted = {0};
+	enum qs_code rc = qs_folder_new(store, secret, options, &folder, err);
+
+	if (rc == QS_OK)
+		rc = load_state(folder, err);
+	if (rc == QS_OK && !options->without_index)
+		rc = open_index(folder, err);
+	if (rc == QS_OK)
+		rc = qs_folder_walk(folder, &wanted, err);
+	if (rc != QS_OK)
+		goto out;
+	check_genesis(folder);
+	qs_marks_check(folder);
+	rc = save_marks(folder, err);
+	if (rc == QS_OK)
+		rc = qs_retired_slots_check(folder, err);
+	if (rc == QS_OK && folder->index != NULL)
+		rc = qs_folder_sync_index(folder, &wanted, err);
+	if (rc != QS_OK)
+		goto out;
+	*out = folder;
+	folder = NULL; /* handed over */
+out:
+	qs_buf_clear(&wanted);
+	qs_folder_close(folder);
+	return rc;
+}

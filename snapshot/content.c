@@ -292,7 +292,8 @@ enter_list(struct qs_content_cursor *cursor, const struct qs_id *id,
 	cursor->top++;
 	cursor->levels[cursor->top].depth = depth;
 	cursor->levels[cursor->top].next = 0;
-	return QS_OK;
+	return cursor->on_list == NULL ? QS_OK :
+		cursor->on_list(cursor->arg, id, err);
 }
 
 enum qs_code

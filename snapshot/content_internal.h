@@ -81,6 +81,10 @@ struct qs_content_cursor {
 	struct qs_source *source;
 	uint64_t offset;
 	size_t top; /* the level being read */
+	/* If not NULL: told of each list chunk; to be set after init. */
+	enum qs_code (*on_list)(void *arg, const struct qs_id *id,
+		struct qs_err *err);
+	void *arg;
 	struct {
 		const uint8_t *refs;
 		uint32_t count, next;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Making a snapshot: sets the pipeline up, runs it, and cleans up after it. */
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -275,6 +276,8 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 		rc = make_queues(create, err);
 	if (rc == QS_OK)
 		rc = claims_new(&create->claims, err);
+	if (rc == QS_OK)
+		rc = owners_new(&create->owners, err);
 	if (rc == QS_OK && !options->dry_run)
 		rc = qs_index_run_begin(create->index, err);
 	if (rc == QS_OK)
@@ -293,6 +296,7 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	free_queue(create->batches);
 	free_queue(create->empty_batches);
 	claims_free(create->claims);
+	owners_free(create->owners);
 	qs_source_free(create->source);
 	board_clear(&create->board);
 	for (size_t i = 0; i < create->path_count; i++)

@@ -307,7 +307,7 @@ made_up_event(struct plan *plan, enum event_kind kind, const char *name,
 		return qs_fail_nomem(err, "planning");
 	(*out)->facts = (struct facts){.mode = mode, .uid = geteuid(),
 		.gid = getegid(), .links = 1, .mtime_ns = qs_now_ns()};
-	meta_from_facts(&(*out)->node, &(*out)->facts, plan->owners);
+	meta_from_facts(&(*out)->node, &(*out)->facts, plan->create->owners);
 	(*out)->node.name = qs_span(copy, len);
 	(*out)->racy = true;
 	return QS_OK;

@@ -281,7 +281,7 @@ void claims_settle(struct claims *claims, const struct qs_pack_dir *dir);
 
 /* ------------------------------------------------------------ metadata */
 
-/* Names of owners, remembered; one thread at a time. */
+/* Names of owners, remembered and kept until freed; thread-safe. */
 struct owners;
 
 enum qs_code owners_new(struct owners **out, struct qs_err *err);
@@ -374,6 +374,7 @@ struct create {
 	struct board board;
 	struct qs_queue *batches, *empty_batches;
 	struct claims *claims;
+	struct owners *owners;
 	pthread_mutex_t report_lock;
 	/* the assembler's, read after the end: */
 	struct qs_totals totals;

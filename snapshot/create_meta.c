@@ -12,17 +12,24 @@
 
 /* ---------------------------------------------------------------- owners */
 
-#define OWNERS 256 /* remembered of each sort; the oldest goes first */
+#define OWNERS 256 /* numbers remembered of each sort */
 
 struct owner {
 	uint32_t id;
 	bool used;
-	uint8_t len;
-	char name[255];
+	struct qs_span name;
 };
 
+/*
+ * Nodes borrow the names until the end of the run, so a name is kept once it
+ * was given out, also when its number makes room for another.
+ */
 struct owners {
+	pthread_mutex_t lock;
+	/* all guarded by lock: */
 	struct owner users[OWNERS], groups[OWNERS];
+	struct qs_span *names;
+	size_t count, cap;
 	char scratch[16384];
 };
 
@@ -30,58 +37,96 @@ enum qs_code
 owners_new(struct owners **out, struct qs_err *err)
 {
 	*out = calloc(1, sizeof(struct owners));
-	return *out ? QS_OK : qs_fail_nomem(err, "starting the snapshot");
+	if (*out == NULL)
+		return qs_fail_nomem(err, "starting the snapshot");
+	pthread_mutex_init(&(*out)->lock, NULL);
+	return QS_OK;
 }
 
 void
 owners_free(struct owners *owners)
 {
+	if (owners == NULL)
+		return;
+	for (size_t i = 0; i < owners->count; i++) {
+		char *name;
+
+		memcpy(&name, &owners->names[i].data, sizeof(name));
+		free(name);
+	}
+	free(owners->names);
+	pthread_mutex_destroy(&owners->lock);
 	free(owners);
 }
 
 /* A name that is unknown or too long is left empty: the number tells. */
-static void
-remember(struct owner *owner, uint32_t id, const char *name)
+static struct qs_span
+keep_name(struct owners *owners, const char *name)
 {
 	size_t len = name ? strlen(name) : 0;
+	char *copy;
 
-	owner->id = id;
-	owner->used = true;
-	owner->len = len <= sizeof(owner->name) ? (uint8_t)len : 0;
-	if (owner->len > 0)
-		memcpy(owner->name, name, owner->len);
+	if (len == 0 || len > QS_NAME_MAX)
+		return qs_span(NULL, 0);
+	for (size_t i = 0; i < owners->count; i++)
+		if (owners->names[i].len == len &&
+			memcmp(owners->names[i].data, name, len) == 0)
+			return owners->names[i];
+	if (owners->count == owners->cap) {
+		size_t cap = owners->cap ? owners->cap * 2 : 16;
+		struct qs_span *more = realloc(owners->names,
+			cap * sizeof(*more));
+
+		if (more == NULL)
+			return qs_span(NULL, 0);
+		owners->names = more;
+		owners->cap = cap;
+	}
+	copy = strdup(name);
+	if (copy == NULL)
+		return qs_span(NULL, 0);
+	owners->names[owners->count] = qs_span(copy, len);
+	return owners->names[owners->count++];
 }
 
 struct qs_span
 owners_user(struct owners *owners, uint32_t uid)
 {
 	struct owner *owner = &owners->users[uid % OWNERS];
+	struct passwd entry, *found = NULL;
+	struct qs_span name;
 
+	pthread_mutex_lock(&owners->lock);
 	if (!owner->used || owner->id != uid) {
-		struct passwd entry, *found = NULL;
-
 		if (getpwuid_r(uid, &entry, owners->scratch,
 			sizeof(owners->scratch), &found) != 0)
 			found = NULL;
-		remember(owner, uid, found ? found->pw_name : NULL);
+		*owner = (struct owner){uid, true, keep_name(owners,
+			found ? found->pw_name : NULL)};
 	}
-	return qs_span(owner->name, owner->len);
+	name = owner->name;
+	pthread_mutex_unlock(&owners->lock);
+	return name;
 }
 
 struct qs_span
 owners_group(struct owners *owners, uint32_t gid)
 {
 	struct owner *owner = &owners->groups[gid % OWNERS];
+	struct group entry, *found = NULL;
+	struct qs_span name;
 
+	pthread_mutex_lock(&owners->lock);
 	if (!owner->used || owner->id != gid) {
-		struct group entry, *found = NULL;
-
 		if (getgrgid_r(gid, &entry, owners->scratch,
 			sizeof(owners->scratch), &found) != 0)
 			found = NULL;
-		remember(owner, gid, found ? found->gr_name : NULL);
+		*owner = (struct owner){gid, true, keep_name(owners,
+			found ? found->gr_name : NULL)};
 	}
-	return qs_span(owner->name, owner->len);
+	name = owner->name;
+	pthread_mutex_unlock(&owners->lock);
+	return name;
 }
 
 /* ----------------------------------------------------------------- facts */

@@ -147,7 +147,7 @@ unchanged(struct plan *plan, const struct plan_level *level,
 
 	if (prior == NULL || o->force)
 		return false;
-	meta_from_facts(&now, facts, plan->owners);
+	meta_from_facts(&now, facts, plan->create->owners);
 	if (prior->node.type != now.type)
 		return false;
 	if (is_file && prior->node.size != facts->size)
@@ -238,7 +238,7 @@ plan_entry(struct plan *plan, const struct list_item *item, const char *name,
 		struct qs_content content = event->node.content;
 		uint64_t size = event->node.size;
 
-		meta_from_facts(&event->node, &item->facts, plan->owners);
+		meta_from_facts(&event->node, &item->facts, plan->create->owners);
 		event->node.content = content;
 		event->node.size = size;
 		if ((rc = set_name(plan, event, name, item->name_len, err)) !=
@@ -248,7 +248,7 @@ plan_entry(struct plan *plan, const struct list_item *item, const char *name,
 	}
 	if ((rc = set_name(plan, event, name, item->name_len, err)) != QS_OK)
 		return rc;
-	meta_from_facts(&event->node, &item->facts, plan->owners);
+	meta_from_facts(&event->node, &item->facts, plan->create->owners);
 	event->racy = meta_racy(&item->facts);
 	if (!is_file || item->facts.size == 0)
 		return plan_meta(plan, event, item, name, err);
@@ -319,7 +319,7 @@ plan_enter(struct plan *plan, const struct list_item *item, const char *name,
 		parent = qs_snapshot_root(plan->create->parent);
 	if (!reused) {
 		event->node = (struct qs_node){0};
-		meta_from_facts(&event->node, &item->facts, plan->owners);
+		meta_from_facts(&event->node, &item->facts, plan->create->owners);
 		if ((rc = set_name(plan, event, name, item->name_len, err)) !=
 			QS_OK)
 			return rc;
@@ -403,7 +403,7 @@ create_plan_run(void *arg)
 	struct plan plan = {.create = create};
 	struct list_batch *batch;
 	struct qs_err err;
-	enum qs_code rc = owners_new(&plan.owners, &err);
+	enum qs_code rc = QS_OK;
 	bool last = false;
 
 	if (rc == QS_OK && create->options->stdin_fd >= 0) {
@@ -423,7 +423,6 @@ create_plan_run(void *arg)
 	while (plan.depth > 0)
 		pop_level(&plan);
 	free(plan.levels);
-	owners_free(plan.owners);
 	if (plan.job != NULL)
 		board_put_ready(&create->board, plan.job);
 	if (rc != QS_OK)

@@ -10,7 +10,6 @@ struct plan_level;
 struct plan { /* one thread */
 	struct create *create;
 	struct job *job; /* being filled */
-	struct owners *owners;
 	struct plan_level *levels;
 	size_t depth, cap;
 };

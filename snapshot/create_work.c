@@ -13,7 +13,6 @@
 
 struct worker { /* one thread */
 	struct create *create;
-	struct owners *owners;
 	struct qs_compressor *compressor;
 	uint8_t *gather; /* QS_FRAME_GATHER bytes */
 	struct qs_hash_job *hashes;
@@ -73,7 +72,7 @@ read_file(struct worker *w, struct job *job, struct event *event, int fd,
 	}
 	struct qs_span name = event->node.name;
 
-	meta_from_facts(&event->node, &event->facts, w->owners);
+	meta_from_facts(&event->node, &event->facts, w->create->owners);
 	event->node.name = name;
 	return QS_OK;
 }
@@ -369,10 +368,7 @@ create_work_run(void *arg)
 	struct qs_err err;
 	enum qs_code rc;
 
-	rc = owners_new(&w.owners, &err);
-	if (rc == QS_OK)
-		rc = qs_compressor_new(create->options->level, &w.compressor,
-			&err);
+	rc = qs_compressor_new(create->options->level, &w.compressor, &err);
 	w.gather = malloc(QS_FRAME_GATHER);
 	if (rc == QS_OK && w.gather == NULL)
 		rc = qs_fail_nomem(&err, "starting the snapshot");
@@ -390,7 +386,6 @@ create_work_run(void *arg)
 			break;
 		}
 	}
-	owners_free(w.owners);
 	qs_compressor_free(w.compressor);
 	free(w.gather);
 	free(w.hashes);

@@ -19,7 +19,9 @@ load(const struct qs_idset *set, const void *id, uint64_t key[static 2])
 static uint64_t *
 place(const struct qs_idset *set, const uint64_t key[static 2])
 {
-	size_t i = (size_t)(key[0] >> 16) & (set->cap - 1);
+	/* Also of numbers that follow each other: they must spread. */
+	size_t i = (size_t)(key[0] * 0x9e3779b97f4a7c15u >> 32) &
+		(set->cap - 1);
 
 	for (;; i = (i + 1) & (set->cap - 1)) {
 		uint64_t *slot = set->slots + i * set->words;

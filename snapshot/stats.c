@@ -14,8 +14,10 @@ struct stats {
 	struct qs_progress *progress; /* or NULL */
 	struct qs_stats sum;
 	struct qs_idset links; /* of this snapshot: inodes counted already */
-	struct qs_idset seen;  /* of all: contents, or chunks */
-	struct qs_fetch batch[BATCH];
+	struct qs_idset seen;  /* of all: files' contents, or chunks */
+	struct qs_idset trees; /* of all: folders' contents */
+	struct qs_id batch[BATCH]; /* chunks to be looked up */
+	struct qs_chunk_loc locs[BATCH];
 	size_t batch_count;
 	/* Parts of chunks' frames do not come out even: in 1/65536 bytes. */
 	uint64_t stored_fraction;
@@ -67,66 +69,232 @@ add_stored(struct stats *stats, const struct qs_chunk_loc *loc,
 static enum qs_code
 flush(struct stats *stats, struct qs_err *err)
 {
-	struct qs_id ids[BATCH];
-	struct qs_chunk_loc locs[BATCH];
+	const size_t count = stats->batch_count;
 	enum qs_code rc;
 
-	if (stats->batch_count == 0)
-		return QS_OK;
-	for (size_t i = 0; i < stats->batch_count; i++)
-		ids[i] = stats->batch[i].id;
-	rc = qs_index_find(stats->source->index, ids, stats->batch_count,
-		locs, err);
-	for (size_t i = 0; rc == QS_OK && i < stats->batch_count; i++) {
-		rc = locs[i].pack == 0 ? qs_fail(err, QS_ENOTFOUND,
-			"chunk %s is in no known pack: run qstore check",
-			source_hex(&ids[i]).hex) :
-			add_stored(stats, &locs[i], err);
-	}
 	stats->batch_count = 0;
+	if (count == 0)
+		return QS_OK;
+	rc = qs_index_find(stats->source->index, stats->batch, count,
+		stats->locs, err);
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		if (stats->locs[i].pack == 0)
+			rc = qs_fail(err, QS_ENOTFOUND,
+				"chunk %s is in no known pack",
+				source_hex(&stats->batch[i]).hex);
+		else
+			rc = add_stored(stats, &stats->locs[i], err);
+	}
 	return rc;
 }
 
 static enum qs_code
-add_chunk(struct stats *stats, const struct qs_id *id, bool *is_new,
-	struct qs_err *err)
+add_chunk(void *arg, const struct qs_id *id, struct qs_err *err)
 {
-	enum qs_code rc = qs_idset_add(&stats->seen, id->b, is_new, err);
+	struct stats *stats = arg;
+	bool is_new;
+	enum qs_code rc = qs_idset_add(&stats->seen, id->b, &is_new, err);
 
-	if (rc != QS_OK || !*is_new)
+	if (rc != QS_OK || !is_new)
 		return rc;
-	stats->batch[stats->batch_count++].id = *id;
+	stats->batch[stats->batch_count++] = *id;
 	return stats->batch_count == BATCH ? flush(stats, err) : QS_OK;
 }
 
-static enum qs_code
-add_ref(void *arg, const struct qs_id *id, uint64_t len, uint64_t offset,
-	struct qs_err *err)
-{
-	bool is_new;
-
-	(void)len;
-	(void)offset;
-	if (qs_is_zero(id->b, sizeof(id->b)))
-		return QS_OK;
-	return add_chunk(arg, id, &is_new, err);
-}
-
-/* Its list chunks are blobs, too, but only the top ones are counted here. */
+/* The chunks of a file or folder, and those that list them. */
 static enum qs_code
 add_content(struct stats *stats, const struct qs_content *content,
 	struct qs_err *err)
 {
-	enum qs_code rc = QS_OK;
-	bool is_new;
+	struct qs_content_cursor cursor;
+	struct qs_content_piece piece;
+	bool more = true;
+	enum qs_code rc;
 
-	if (content->depth > 0) {
-		for (uint32_t i = 0; rc == QS_OK && i < content->count; i++) {
-			const struct qs_id id = qs_content_id(content, i);
-
-			rc = add_chunk(stats, &id, &is_new, err);
-		}
+	rc = qs_content_cursor_init(&cursor, stats->source, content, err);
+	if (rc != QS_OK)
+		return rc;
+	cursor.on_list = add_chunk;
+	cursor.arg = stats;
+	while (rc == QS_OK && more) {
+		rc = qs_content_cursor_next(&cursor, &piece, &more, err);
+		if (rc == QS_OK && more &&
+		    !qs_is_zero(piece.id.b, sizeof(piece.id.b)))
+			rc = add_chunk(stats, &piece.id, err);
 	}
-	return rc != QS_OK ? rc : qs_content_each(stats->source, content,
-		add_ref, stats, err);
+	qs_content_cursor_clear(&cursor);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- walk */
+
+/* Is this the first time that a content is met? */
+static enum qs_code
+is_first(struct qs_idset *set, const struct qs_content *content, bool *first,
+	struct qs_err *err)
+{
+	uint8_t key[16];
+
+	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
+		(size_t)content->count * QS_REF_LEN));
+	return qs_idset_add(set, key, first, err);
+}
+
+static enum qs_code
+count_restored(struct stats *stats, const struct qs_node *node,
+	struct qs_err *err)
+{
+	bool is_new = true;
+	enum qs_code rc = QS_OK;
+
+	if (node->type == QS_NODE_DIR) {
+		stats->sum.dirs++;
+		return QS_OK;
+	}
+	if (node->type != QS_NODE_FILE) {
+		stats->sum.others++;
+		return QS_OK;
+	}
+	/* The bytes of hard links are there once. */
+	if (node->link_group != 0) {
+		uint8_t key[8];
+
+		qs_store64(key, node->link_group);
+		rc = qs_idset_add(&stats->links, key, &is_new, err);
+	}
+	stats->sum.files++;
+	stats->sum.bytes += is_new ? node->size : 0;
+	return rc;
+}
+
+static enum qs_code
+count_contents(struct stats *stats, const struct qs_node *node,
+	struct qs_err *err)
+{
+	bool first = false;
+	enum qs_code rc;
+
+	if (node->type != QS_NODE_FILE)
+		return QS_OK;
+	rc = is_first(&stats->seen, &node->content, &first, err);
+	if (rc == QS_OK && first) {
+		stats->sum.unique_files++;
+		stats->sum.unique_bytes += node->size;
+	}
+	return rc;
+}
+
+static enum qs_code
+count_node(struct stats *stats, const struct qs_node *node, bool *enter,
+	struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+
+	*enter = true;
+	if (is_cancelled(stats))
+		return qs_fail(err, QS_ECANCELED, "interrupted");
+	if (stats->progress != NULL && node->type == QS_NODE_FILE)
+		atomic_fetch_add(&stats->progress->files_done, 1);
+	if (stats->mode == QS_STATS_RESTORE_SIZE)
+		return count_restored(stats, node, err);
+	/* What was counted once is not counted again: nor is all below. */
+	if (node->type == QS_NODE_DIR)
+		rc = is_first(&stats->trees, &node->content, enter, err);
+	if (rc != QS_OK || !*enter)
+		return rc;
+	if (stats->mode == QS_STATS_FILES_BY_CONTENTS)
+		return count_contents(stats, node, err);
+	return add_content(stats, &node->content, err);
+}
+
+static enum qs_visit_next
+visit(void *arg, const struct qs_visit *it)
+{
+	struct stats *stats = arg;
+	bool enter = true;
+
+	if (stats->rc == QS_OK && it->what == QS_VISIT_NODE) {
+		/* The root is no node of its snapshot, but has a content. */
+		if (it->depth > 0 || stats->mode != QS_STATS_RESTORE_SIZE)
+			stats->rc = count_node(stats, it->node, &enter,
+				&stats->err);
+		if (stats->rc != QS_OK && stats->rc != QS_ECANCELED)
+			(void)qs_fail_while(&stats->err, "/%s", it->path);
+	}
+	if (stats->rc != QS_OK)
+		return QS_VISIT_STOP;
+	return enter ? QS_VISIT_GO : QS_VISIT_SKIP;
+}
+
+static void
+trouble(void *arg, const char *path, const struct qs_err *what)
+{
+	struct stats *stats = arg;
+
+	if (stats->rc != QS_OK)
+		return;
+	stats->rc = what->code;
+	stats->err = *what;
+	(void)qs_fail_while(&stats->err, "folder /%s", path);
+}
+
+static enum qs_code
+count_snapshot(struct stats *stats, const struct qs_snapshot *snapshot,
+	struct qs_err *err)
+{
+	const struct qs_visitor visitor = {visit, trouble, stats};
+	const struct qs_content root = qs_snapshot_root(snapshot);
+	enum qs_code rc = qs_tree_walk(stats->source, &root, &visitor, err);
+
+	/* Inodes are numbered anew in each snapshot. */
+	qs_idset_clear(&stats->links);
+	if (rc == QS_OK && stats->rc != QS_OK) {
+		*err = stats->err;
+		rc = stats->rc;
+	}
+	if (rc != QS_OK && rc != QS_ECANCELED) {
+		char hex[9];
+
+		qs_hex(hex, snapshot->record.b, 4);
+		return qs_fail_while(err, "snapshot %s", hex);
+	}
+	return rc;
+}
+
+enum qs_code
+qs_stats(struct qs_folder *folder, const struct qs_snapshot *const *snapshots,
+	size_t count, enum qs_stats_mode mode, struct qs_progress *progress,
+	struct qs_stats *out, struct qs_err *err)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+	struct qs_index_counts counts;
+	enum qs_code rc;
+
+	if (stats == NULL)
+		return qs_fail_nomem(err, "counting");
+	stats->mode = mode;
+	stats->progress = progress;
+	stats->links = QS_IDSET(1);
+	/* Chunks are many: their first 8 bytes are good enough to count by. */
+	stats->seen = QS_IDSET(mode == QS_STATS_RAW_DATA ? 1 : 2);
+	stats->trees = QS_IDSET(2);
+	rc = qs_source_new(folder, QS_SOURCE_CACHE, &stats->source, err);
+	for (size_t i = 0; rc == QS_OK && i < count; i++)
+		rc = count_snapshot(stats, snapshots[i], err);
+	if (rc == QS_OK)
+		rc = flush(stats, err);
+	if (rc == QS_OK)
+		rc = qs_index_count(qs_folder_index(folder), &counts, err);
+	if (rc == QS_OK) {
+		stats->sum.packs = counts.packs;
+		stats->sum.pack_bytes = counts.pack_bytes;
+		stats->sum.snapshots = count;
+		*out = stats->sum;
+	}
+	qs_source_free(stats->source);
+	qs_idset_clear(&stats->links);
+	qs_idset_clear(&stats->seen);
+	qs_idset_clear(&stats->trees);
+	free(stats);
+	return rc;
 }

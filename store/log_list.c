@@ -142,7 +142,12 @@ qs_log_load(struct qs_store *store, const struct qs_log_entry *entry,
 
 	memcpy(ref.device, entry->device, QS_DEVICE_LEN);
 	bytes->len = 0;
-	rc = qs_store_load(store, &ref, QS_RECORD_MAX, bytes, err);
+	if (entry->size > QS_RECORD_MAX || entry->size % QS_RECORD_UNIT != 0)
+		rc = qs_fail(err, QS_ECORRUPT, "its file has a length that "
+			"no log record has");
+	else
+		rc = qs_store_load(store, &ref, QS_RECORD_MAX, bytes,
+			err);
 	if (rc == QS_OK)
 		rc = qs_record_parse_unsigned(qs_buf_span(bytes), &record,
 			err);

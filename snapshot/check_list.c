@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * check_list: which objects there should be, by the log and by the index, and
+ * which there are.
+ */
+#include <stdlib.h>
+
+#include "snapshot/check_internal.h"
+
+static enum qs_code
+append(struct check *check, const struct check_pack *pack,
+	struct qs_err *err)
+{
+	if (check->count == check->cap) {
+		const size_t cap = check->cap == 0 ? 256 : check->cap * 2;
+		struct check_pack *packs = realloc(check->packs,
+			cap * sizeof(*packs));
+
+		if (packs == NULL)
+			return qs_fail_nomem(err, "listing objects");
+		check->packs = packs;
+		check->cap = cap;
+	}
+	check->packs[check->count++] = *pack;
+	return QS_OK;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return memcmp(((const struct check_pack *)a)->name.b,
+		((const struct check_pack *)b)->name.b, 32);
+}
+
+static void
+sort(struct check *check)
+{
+	if (check->count > 1)
+		qsort(check->packs, check->count, sizeof(*check->packs),
+			compare_names);
+}
+
+/* Among the first `sorted` packs; NULL: not there. */
+static struct check_pack *
+find(const struct check *check, size_t sorted, const struct qs_name *name)
+{
+	const struct check_pack key = {.name = *name};
+
+	return sorted == 0 ? NULL : bsearch(&key, check->packs, sorted,
+		sizeof(key), compare_names);
+}
+
+static enum qs_code
+add_logged(void *arg, const struct qs_name *name, struct qs_err *err)
+{
+	return append(arg, &(struct check_pack){.name = *name,
+		.is_logged = true}, err);
+}
+
+/* Two devices may have added the same object. */
+static void
+drop_repeats(struct check *check)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < check->count; i++)
+		if (left == 0 || compare_names(&check->packs[left - 1],
+		    &check->packs[i]) != 0)
+			check->packs[left++] = check->packs[i];
+	check->count = left;
+}
+
+struct indexed {
+	struct check *check;
+	size_t sorted; /* what is appended comes after these */
+};
+
+static enum qs_code
+add_indexed(void *arg, uint32_t number, const struct qs_pack_ref *ref,
+	struct qs_err *err)
+{
+	const struct indexed *indexed = arg;
+	struct check_pack *pack = find(indexed->check, indexed->sorted,
+		&ref->name);
+
+	if (pack == NULL)
+		return append(indexed->check, &(struct check_pack){
+			.name = ref->name, .number = number,
+			.index_size = ref->size}, err);
+	pack->number = number;
+	pack->index_size = ref->size;
+	return QS_OK;
+}
+
+static bool
+is_our_temporary(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash == NULL ? path : slash + 1;
+
+	return strncmp(base, ".tmp-", 5) == 0;
+}
+
+static void
+see_foreign(struct check *check, const char *path)
+{
+	struct qs_err what;
+
+	/* A crash leaves them; the store sweeps them out by itself. */
+	if (is_our_temporary(path))
+		return;
+	check->result.foreign_files++;
+	(void)qs_fail(&what, QS_EEXIST, "%s in %s is no file of this store; "
+		"it does no harm", path, check->store->place);
+	check_tell(check, NULL, QS_NODE_FILE, 0, &what);
+}
+
+static enum qs_code
+see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
+{
+	struct check *check = arg;
+	struct check_pack *pack;
+
+	if (check_is_cancelled(check))
+		return qs_fail(err, QS_ECANCELED, "interrupted");
+	if (ref->foreign != NULL) {
+		see_foreign(check, ref->foreign);
+		return QS_OK;
+	}
+	pack = find(check, check->count, &ref->name);
+	if (pack == NULL || !pack->is_logged)
+		check->result.unreferenced_packs++;
+	/* An empty file is as good as none. */
+	if (pack != NULL)
+		pack->size = ref->size;
+	return QS_OK;
+}
+
+static bool
+is_class_size(uint64_t size)
+{
+	return size >= QS_PACK_MIN && size <= QS_PACK_MAX &&
+		(size & (size - 1)) == 0;
+}
+
+static enum qs_code
+check_sizes(struct check *check, struct qs_err *err)
+{
+	for (size_t i = 0; i < check->count; i++) {
+		struct check_pack *pack = &check->packs[i];
+		struct qs_err cause;
+		enum qs_code rc;
+
+		if (pack->size == 0)
+			(void)qs_fail(&cause, QS_ENOTFOUND, "missing");
+		else if (!is_class_size(pack->size) || (pack->number != 0 &&
+		    pack->index_size != pack->size))
+			(void)qs_fail(&cause, QS_ECORRUPT,
+				"its size is %llu bytes, which is wrong",
+				(unsigned long long)pack->size);
+		else
+			continue;
+		rc = check_bad_pack(check, pack, &cause, err);
+		if (rc != QS_OK)
+			return rc;
+	}
+	return QS_OK;
+}
+
+enum qs_code
+check_list(struct check *check, struct qs_err *err)
+{
+	struct indexed indexed = {check, 0};
+	enum qs_code rc;
+
+	rc = qs_folder_each_logged(check->folder, add_logged, check, err);
+	if (rc != QS_OK)
+		return rc;
+	sort(check);
+	drop_repeats(check);
+	indexed.sorted = check->count;
+	rc = qs_index_each_pack(check->index, add_indexed, &indexed, err);
+	if (rc != QS_OK)
+		return rc;
+	sort(check);
+	check->result.packs = check->count;
+	rc = check->store->ops->list(check->store->self, QS_AREA_OBJ,
+		see_object, check, err);
+	return rc == QS_OK ? check_sizes(check, err) : rc;
+}

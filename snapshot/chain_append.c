@@ -158,6 +158,8 @@ encode(struct qs_folder *folder, const struct qs_sign_key *signer,
 	struct qs_buf payload = {0};
 	enum qs_code rc = QS_OK;
 
+	if (record.time_ms < draft->not_before_ms)
+		record.time_ms = draft->not_before_ms;
 	if (folder->retire_seen <= UINT32_MAX)
 		record.retire_seen = (uint32_t)folder->retire_seen;
 	if (chain->has_head)

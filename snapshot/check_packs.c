@@ -44,6 +44,22 @@ same_chunks(const struct qs_pack_dir *a, const struct qs_pack_dir *b)
 	return true;
 }
 
+/* A pack may hold a chunk twice: any of its places is right. */
+static bool
+is_place(const struct qs_pack_dir *dir, const struct qs_id *id,
+	const struct qs_chunk_loc *loc)
+{
+	for (uint32_t i = 0; i < dir->chunk_count; i++) {
+		const struct qs_chunk_entry *chunk = &dir->chunks[i];
+
+		if (chunk->frame == loc->frame && chunk->off == loc->off &&
+		    chunk->len == loc->len &&
+		    memcmp(chunk->id.b, id->b, sizeof(id->b)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Is each chunk found, and where the directory says if it is this pack's? */
 static enum qs_code
 chunks_are_found(struct check *check, const struct check_pack *pack,
@@ -66,10 +82,16 @@ chunks_are_found(struct check *check, const struct check_pack *pack,
 		for (uint32_t i = 0; i < count; i++) {
 			const struct qs_chunk_entry *chunk =
 				&dir->chunks[at + i];
+			const struct qs_chunk_loc *loc = &locs[i];
 
-			/* A pack may hold a chunk twice: any place is right. */
-			if (locs[i].pack == 0 || (locs[i].pack ==
-			    pack->number && locs[i].len != chunk->len))
+			if (loc->pack == 0)
+				*same = false;
+			/* Another pack's place is checked with that pack. */
+			if (loc->pack != pack->number ||
+			    (loc->frame == chunk->frame &&
+			    loc->off == chunk->off && loc->len == chunk->len))
+				continue;
+			if (!is_place(dir, &chunk->id, loc))
 				*same = false;
 		}
 	}

@@ -84,6 +84,7 @@ struct qs_folder {
 	struct qs_retired *retired; /* sorted by name */
 	size_t retired_count, retired_cap;
 	uint64_t retire_seen; /* highest seq of a RETIRE record; 0: none */
+	uint64_t note_ms;     /* the latest time of a note */
 };
 
 /* folder.c */
@@ -248,6 +249,7 @@ struct qs_draft {
 		struct qs_buf *out, struct qs_err *err);
 	void *arg;
 	struct qs_span fixed; /* the payload, without that function */
+	uint64_t not_before_ms; /* its time is at least this */
 };
 
 /*

@@ -147,6 +147,8 @@ take_note(struct walk *walk, struct qs_payload *payload,
 
 	if (rc != QS_OK)
 		return rc;
+	if (record->time_ms > walk->folder->note_ms)
+		walk->folder->note_ms = record->time_ms;
 	walk->notes[walk->note_count++] = (struct note){
 		.of = payload->note_record,
 		.by = record->name,

@@ -143,7 +143,8 @@ world_walk(struct world *world, const struct qs_mark *marks, size_t mark_count,
 }
 
 void
-world_says(const struct seen *seen, size_t at, enum qs_code code, const char *words)
+world_says(const struct seen *seen, size_t at, enum qs_code code,
+	const char *words)
 {
 	help_fails(seen->troubles[at].code, &seen->troubles[at], code, words);
 }

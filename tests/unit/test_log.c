@@ -52,7 +52,8 @@ the_visitors_failure_stops_the_walk(void **state)
 	struct qs_err err;
 
 	help_fails(qs_log_walk(world->store, NULL, NULL, 0, world_take_record,
-		world_take_trouble, &seen, &err), &err, QS_ECANCELED, "stopped");
+		world_take_trouble, &seen, &err), &err, QS_ECANCELED,
+		"stopped");
 	assert_int_equal(seen.record_count, 1);
 }
 
@@ -145,7 +146,8 @@ a_fork_is_reported_and_both_are_visited(void **state)
 
 	world_plant_record(world, &world->devices[0], &draft);
 	seen = world_walk(world, NULL, 0, 8, 1);
-	world_says(&seen, 0, QS_ECORRUPT, "forked: 2 records with the number 2");
+	world_says(&seen, 0, QS_ECORRUPT,
+		"forked: 2 records with the number 2");
 }
 
 static void

@@ -44,7 +44,8 @@ a_certificate_ends(void **state)
 	for (uint64_t seq = 0; seq < 3; seq++)
 		world_snapshot(world, 1, seq);
 	seen = world_walk(world, NULL, 0, 9, 1);
-	world_says(&seen, 0, QS_ECORRUPT, "record 2: its device is not certified");
+	world_says(&seen, 0, QS_ECORRUPT,
+		"record 2: its device is not certified");
 }
 
 static void
@@ -113,7 +114,8 @@ a_lost_genesis_needs_the_key_from_a_slot(void **state)
 	help_ok(qs_log_walk(world->store, world->keys->adm_pk, NULL, 0,
 		world_take_record, world_take_trouble, &seen, &err), &err);
 	assert_int_equal(seen.record_count, 0);
-	world_says(&seen, 0, QS_ECORRUPT, "no record of the folder's admin key");
+	world_says(&seen, 0, QS_ECORRUPT,
+		"no record of the folder's admin key");
 }
 
 static void
@@ -177,8 +179,9 @@ a_dropped_tail_is_told_with_dates(void **state)
 	assert_int_equal(unlink(world->device[0][3].path), 0);
 	(void)world_walk(world, NULL, 0, 6, 0); /* unseen without a mark */
 	seen = world_walk(world, &mark, 1, 6, 1);
-	world_says(&seen, 0, QS_EROLLBACK, "was at record 3 of 2025-11-20 10:03 UTC,"
-		" is now at record 2 of 2025-11-20 10:02 UTC");
+	world_says(&seen, 0, QS_EROLLBACK,
+		"was at record 3 of 2025-11-20 10:03 UTC, "
+		"is now at record 2 of 2025-11-20 10:02 UTC");
 }
 
 static void

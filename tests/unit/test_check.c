@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: ISC */
+/* Unit tests of snapshot/check: what is wrong is found and named. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "snapshot_rig.h"
+
+static struct qs_check_result
+check_with(struct qs_folder *folder, struct told *told,
+	const struct qs_check_options *options)
+{
+	struct qs_check_result result;
+
+	told->text[0] = '\0';
+	told->count = 0;
+	OK(qs_check(folder, options, &told->report, &result, &err));
+	return result;
+}
+
+static struct qs_check_result
+check(struct qs_folder *folder, struct told *told, bool read_data)
+{
+	const struct qs_check_options options = {.read_data = read_data,
+		.subset = 1.0};
+
+	return check_with(folder, told, &options);
+}
+
+/* An object that a chunk of this file is in: its path below obj/. */
+static void
+object_of(struct rig *rig, struct qs_folder *folder, const char *file,
+	char out[static 512], struct qs_name *name)
+{
+	const struct qs_snapshot *snapshot = qs_folder_snapshot(folder,
+		qs_folder_snapshot_count(folder) - 1);
+	struct qs_content root = qs_snapshot_root(snapshot);
+	struct qs_source *source = NULL;
+	struct qs_buf bytes = {0};
+	struct qs_fetch fetch = {.kind = QS_KIND_DATA};
+	struct qs_node node;
+	char path[256], hex[65], id[33];
+
+	OK(qs_source_new(folder, QS_SOURCE_CACHE, &source, &err));
+	(void)snprintf(path, sizeof(path), "%s/files/%s", rig->root, file);
+	OK(qs_tree_find(source, &root, path, &bytes, &node, &err));
+	if (node.type == QS_NODE_DIR)
+		fetch.kind = QS_KIND_TREE;
+	fetch.id = qs_content_id(&node.content, 0);
+	OK(qs_source_fetch(source, &fetch, 1, &err));
+	*name = fetch.pack;
+	qs_source_release(source, &fetch, 1);
+	qs_source_free(source);
+	qs_buf_clear(&bytes);
+	qs_hex(hex, name->b, 32);
+	qs_hex(id, rig->id, sizeof(rig->id));
+	(void)snprintf(out, 512, "%s/%s/obj/%.2s/%s", rig->store, id, hex,
+		hex);
+}
+
+static void
+flip(const char *path, off_t at)
+{
+	uint8_t byte;
+	int fd;
+
+	assert_int_equal(chmod(path, 0600), 0);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	(void)close(fd);
+}
+
+/*
+ * Two snapshots, in a pack each.  The second has folders of its own and the
+ * first one's d/one and small.
+ */
+static struct qs_folder *
+two_snapshots(struct rig *rig)
+{
+	struct qs_folder *folder = rig_open(rig, "a");
+
+	rig_sh(rig, "mkdir -p files/d && head -c 300000 /dev/urandom "
+		">files/d/one && echo 1 >files/small");
+	(void)rig_snap(rig, folder);
+	rig_sh(rig, "head -c 300000 /dev/urandom >files/two && "
+		"echo 2 >files/d/more");
+	(void)rig_snap(rig, folder);
+	return folder;
+}
+
+static void
+a_sound_folder_has_no_findings(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result = check(folder, told, false);
+
+	assert_string_equal(told->text, "");
+	assert_int_equal(result.snapshots, 2);
+	assert_true(result.packs >= 2);
+	assert_int_equal(result.packs_read, 0);
+	result = check(folder, told, true);
+	assert_string_equal(told->text, "");
+	assert_int_equal(result.packs_read, result.packs);
+	assert_true(result.bytes_read >= 600000);
+	assert_true(told->progress.bytes_done == told->progress.bytes_total);
+	assert_int_equal(result.errors, 0);
+	free(told);
+	qs_folder_close(folder);
+}
+
+static void
+a_missing_object_and_its_files_are_named(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512], hex[17], moved[600];
+
+	object_of(rig, folder, "two", path, &name);
+	(void)snprintf(moved, sizeof(moved), "%s/aside", rig->root);
+	assert_int_equal(rename(path, moved), 0);
+	result = check(folder, told, false);
+	assert_int_equal(result.missing_packs, 1);
+	assert_int_equal(result.damaged_packs, 0);
+	assert_true(result.files_affected >= 1);
+	qs_hex(hex, name.b, 8);
+	told_says(told, hex);
+	told_says(told, "is missing from");
+	told_says(told, "run snapshot again");
+	/* It is out of the index: the next one stores the file anew. */
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "two", path, &name);
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+an_object_that_comes_back_is_taken_in(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512], moved[600];
+
+	object_of(rig, folder, "d/one", path, &name);
+	(void)snprintf(moved, sizeof(moved), "%s/aside", rig->root);
+	assert_int_equal(rename(path, moved), 0);
+	result = check(folder, told, false);
+	assert_int_equal(result.missing_packs, 1);
+	told_says(told, "/files/d/one: in snapshot ");
+	assert_int_equal(rename(moved, path), 0);
+	result = check(folder, told, false);
+	told_says(told, "was added");
+	assert_int_equal(result.errors, 0);
+	assert_int_equal(result.packs_read, 1);
+	result = check(folder, told, false);
+	assert_string_equal(told->text, "");
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+damage_inside_is_found_by_reading(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512];
+
+	object_of(rig, folder, "d/one", path, &name);
+	flip(path, 100000);
+	result = check(folder, told, false);
+	assert_string_equal(told->text, "");
+	result = check(folder, told, true);
+	assert_int_equal(result.damaged_packs, 1);
+	told_says(told, "is damaged: its bytes do not have its name");
+	told_says(told, "/files/d/one: in snapshot ");
+	assert_null(strstr(told->text, "/files/two:"));
+	/* It is not taken in again as long as it is damaged. */
+	result = check(folder, told, false);
+	assert_int_equal(result.damaged_packs, 1);
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+damage_of_its_head_or_directory_is_found_at_once(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	struct stat st;
+	char path[512];
+
+	object_of(rig, folder, "d/one", path, &name);
+	assert_int_equal(stat(path, &st), 0);
+	flip(path, st.st_size - 1);
+	result = check(folder, told, false);
+	assert_int_equal(result.damaged_packs, 1);
+	told_says(told, "its directory does not verify");
+	told_says(told, "/files/d/one: in snapshot ");
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+a_truncated_object_is_found_at_once(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512];
+
+	object_of(rig, folder, "two", path, &name);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(truncate(path, 131072), 0);
+	result = check(folder, told, false);
+	assert_int_equal(result.damaged_packs, 1);
+	told_says(told, "its size is 131072 bytes");
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+a_wrong_index_is_put_right(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct qs_index *index = qs_folder_index(folder);
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_index_pack known;
+	struct qs_pack_dir dir;
+	struct qs_name name;
+	char path[512], hex[17];
+	uint32_t number = 0;
+
+	object_of(rig, folder, "two", path, &name);
+	OK(qs_index_pack_number(index, &name, &number, &err));
+	OK(qs_index_pack(index, number, &known, &err));
+	OK(qs_index_pack_dir(index, number, &dir, &err));
+	OK(qs_index_forget(index, &name, &err));
+	dir.chunks[0].id.b[5] ^= 1;
+	OK(qs_index_add(index, &known.ref, &dir, &err));
+	free(known.frames);
+	qs_pack_dir_clear(&dir);
+	result = check(folder, told, false);
+	assert_int_equal(result.errors, 1);
+	assert_int_equal(result.files_affected, 0);
+	qs_hex(hex, name.b, 8);
+	told_says(told, hex);
+	told_says(told, "repaired");
+	result = check(folder, told, false);
+	assert_string_equal(told->text, "");
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+strange_files_are_told_and_do_no_harm(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_result result;
+
+	(void)rig_pack(folder, 3, false);
+	rig_sh(rig, "cd store/*/obj && echo hi >notes.txt && "
+		"echo t >.tmp-1-0123456789abcdef");
+	result = check(folder, told, true);
+	assert_int_equal(result.foreign_files, 1);
+	assert_int_equal(result.unreferenced_packs, 1);
+	assert_int_equal(result.errors, 0);
+	assert_int_equal(told->count, 1);
+	told_says(told, "notes.txt");
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+parts_and_shares_choose_some_packs(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_check_options options = {.read_data = true, .parts = 3};
+	struct qs_check_result result;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char line[64];
+
+		(void)snprintf(line, sizeof(line), "echo %d >files/x%d", i, i);
+		rig_sh(rig, line);
+		(void)rig_snap(rig, folder);
+	}
+	for (options.part = 1; options.part <= 3; options.part++)
+		sum += check_with(folder, told, &options).packs_read;
+	result = check(folder, told, true);
+	assert_true(sum == result.packs);
+	options = (struct qs_check_options){.read_data = true, .subset = 0.5};
+	result = check_with(folder, told, &options);
+	assert_true(result.packs_read == (result.packs + 1) / 2);
+	options.subset = 0.000001;
+	assert_int_equal(check_with(folder, told, &options).packs_read, 1);
+	options = (struct qs_check_options){.parts = 3, .part = 4};
+	assert_int_equal(qs_check(folder, &options, &told->report, &result,
+		&err), QS_EINVAL);
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+a_lost_folder_is_named(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = rig_open(rig, "a");
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512];
+
+	/* d stays as it is; the second snapshot has its own pack of trees. */
+	rig_sh(rig, "mkdir -p files/d && echo 1 >files/d/one");
+	(void)rig_snap(rig, folder);
+	rig_sh(rig, "echo 2 >files/two");
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "d", path, &name);
+	assert_int_equal(unlink(path), 0);
+	result = check(folder, told, false);
+	assert_int_equal(result.missing_packs, 1);
+	told_says(told, "/files/d: in snapshot ");
+	told_says(told, "this folder cannot be read");
+	assert_true(result.files_affected >= 1);
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
+cancelling_stops_it(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	const struct qs_check_options options = {.read_data = true};
+	struct qs_check_result result;
+
+	atomic_store(&told->progress.cancel, true);
+	assert_int_equal(qs_check(folder, &options, &told->report, &result,
+		&err), QS_ECANCELED);
+	qs_folder_close(folder);
+	free(told);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(a_sound_folder_has_no_findings),
+		RIG_TEST(a_missing_object_and_its_files_are_named),
+		RIG_TEST(an_object_that_comes_back_is_taken_in),
+		RIG_TEST(damage_inside_is_found_by_reading),
+		RIG_TEST(damage_of_its_head_or_directory_is_found_at_once),
+		RIG_TEST(a_truncated_object_is_found_at_once),
+		RIG_TEST(a_wrong_index_is_put_right),
+		RIG_TEST(strange_files_are_told_and_do_no_harm),
+		RIG_TEST(parts_and_shares_choose_some_packs),
+		RIG_TEST(a_lost_folder_is_named),
+		RIG_TEST(cancelling_stops_it),
+	};
+
+	if (qs_crypto_init(&err) != QS_OK)
+		return 1;
+	return cmocka_run_group_tests_name("check", tests, NULL, NULL);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: ISC */
+/* The index brought up to date: from index chunks, directories, leftovers. */
+#include "tests/unit/folder_rig.h"
+
+#define DAY INT64_C(86400000000000)
+
+static enum qs_code
+collect_ref(void *arg, uint32_t number, const struct qs_pack_ref *ref,
+	struct qs_err *fault)
+{
+	(void)number;
+	return qs_buf_append((struct qs_buf *)arg, ref, sizeof(*ref), fault);
+}
+
+static int
+compare_ref(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct qs_name));
+}
+
+/* All packs' refs in order, to compare two indexes by. */
+static struct qs_buf
+all_packs(struct qs_folder *folder)
+{
+	struct qs_buf refs = {0};
+
+	OK(qs_index_each_pack(qs_folder_index(folder), collect_ref, &refs,
+		&err));
+	if (refs.len > 0)
+		qsort(refs.data, refs.len / sizeof(struct qs_pack_ref),
+			sizeof(struct qs_pack_ref), compare_ref);
+	return refs;
+}
+
+static void
+assert_same_index(struct qs_folder *a, struct qs_folder *b)
+{
+	struct qs_buf left = all_packs(a), right = all_packs(b);
+	struct qs_index_counts one, two;
+
+	assert_int_equal(left.len, right.len);
+	assert_memory_equal(left.data, right.data, left.len);
+	OK(qs_index_count(qs_folder_index(a), &one, &err));
+	OK(qs_index_count(qs_folder_index(b), &two, &err));
+	assert_int_equal(one.chunks, two.chunks);
+	assert_int_equal(one.pack_bytes, two.pack_bytes);
+	qs_buf_clear(&left);
+	qs_buf_clear(&right);
+}
+
+/* A byte in the pack's sealed directory, which goes up to its end. */
+static void
+damage_directory(struct rig *rig, const struct qs_name *name)
+{
+	char hex[QS_HEX_LEN + 1], line[384];
+
+	qs_hex(hex, name->b, 32);
+	(void)snprintf(line, sizeof(line), "printf 'Z?Z' | dd of=$(echo "
+		"store/*/obj/%.2s/%s) bs=1 seek=65000 conv=notrunc "
+		"2>/dev/null", hex, hex);
+	rig_sh(rig, line);
+}
+
+static void
+move_object(struct rig *rig, const struct qs_name *name, bool away)
+{
+	char hex[QS_HEX_LEN + 1], line[512];
+
+	qs_hex(hex, name->b, 32);
+	if (away)
+		(void)snprintf(line, sizeof(line), "mv store/*/obj/%.2s/%s .",
+			hex, hex);
+	else
+		(void)snprintf(line, sizeof(line), "mv %s store/*/obj/%.2s/",
+			hex, hex);
+	rig_sh(rig, line);
+}
+
+/* Four packs: two through an index chunk, two direct. */
+static void
+save_with_cover(struct qs_folder *a, struct qs_name names[static 5])
+{
+	struct qs_payload payload = rig_payload(DAY, NULL);
+	struct qs_name sorted[5], record;
+
+	for (unsigned i = 0; i < 4; i++)
+		names[i] = rig_pack(a, i, true);
+	payload.cover.indexes = calloc(1, sizeof(struct qs_index_at));
+	payload.cover.index_count = 1;
+	names[4] = rig_index_pack(a, names, 2, payload.cover.indexes);
+	payload.cover.direct = calloc(3, sizeof(struct qs_name));
+	memcpy(payload.cover.direct, names + 2, 3 * sizeof(*names));
+	payload.cover.direct_count = 3;
+	memcpy(sorted, names, sizeof(sorted));
+	assert_int_equal(qs_names_sort(sorted, 5), 5);
+	OK(qs_folder_append(a, &payload, sorted, 5, &record, &err));
+	qs_payload_clear(&payload);
+}
+
+static void
+index_rebuilt_from_nothing_is_the_same(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[5], *covered;
+	size_t count;
+
+	save_with_cover(a, names);
+	assert_int_equal(qs_folder_cover(a)->index_count, 1);
+	OK(qs_index_chunk_names(a, qs_folder_cover(a)->indexes, &covered,
+		&count, &err));
+	assert_int_equal(count, 2);
+	assert_memory_equal(covered, names, 2 * sizeof(*names));
+	free(covered);
+	b = rig_open(rig, "b");
+	rig_quiet(rig);
+	assert_same_index(a, b);
+	qs_folder_close(a);
+	qs_folder_close(b);
+	/* And once more where an index was thrown away. */
+	rig_sh(rig, "rm -r a.cache");
+	a = rig_open(rig, "a");
+	b = rig_open(rig, "b");
+	assert_same_index(a, b);
+	rig_quiet(rig);
+	qs_folder_close(a);
+	qs_folder_close(b);
+}
+
+static void
+index_chunk_saves_reading_directories(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[5];
+
+	save_with_cover(a, names);
+	qs_folder_close(a);
+	damage_directory(rig, &names[0]);
+	b = rig_open(rig, "b");
+	rig_quiet(rig); /* it was not read at all */
+	assert_true(rig_knows(b, 0));
+	qs_folder_close(b);
+}
+
+static void
+damaged_index_chunk_costs_nothing_but_time(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[5];
+	char hex[QS_HEX_LEN + 1], line[384];
+
+	save_with_cover(a, names);
+	qs_folder_close(a);
+	qs_hex(hex, names[4].b, 32);
+	(void)snprintf(line, sizeof(line), "printf ZZ | dd of=$(echo "
+		"store/*/obj/%.2s/%s) bs=1 seek=200 conv=notrunc "
+		"2>/dev/null", hex, hex);
+	rig_sh(rig, line);
+	b = rig_open(rig, "b");
+	rig_told(rig, QS_ECORRUPT, "index chunk in object ");
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(rig_knows(b, i));
+	qs_folder_close(b);
+}
+
+static void
+pack_that_no_record_lists_is_not_trusted(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_payload payload = rig_payload(DAY, NULL);
+	struct qs_name names[2], listed, record;
+
+	names[0] = rig_pack(a, 1, true);
+	names[1] = rig_pack(a, 2, true);
+	payload.cover.indexes = calloc(1, sizeof(struct qs_index_at));
+	payload.cover.index_count = 1;
+	listed = rig_index_pack(a, names, 2, payload.cover.indexes);
+	OK(qs_folder_append(a, &payload, &listed, 1, &record, &err));
+	(void)rig_save(a, 2 * DAY, &names[0], 1);
+	qs_payload_clear(&payload);
+	qs_folder_close(a);
+	b = rig_open(rig, "b");
+	assert_true(rig_knows(b, 1));
+	assert_false(rig_knows(b, 2));
+	qs_folder_close(b);
+	rig_quiet(rig);
+}
+
+static void
+missing_pack_is_told_until_it_is_back(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[2], copy[2];
+
+	names[0] = rig_pack(a, 1, true);
+	names[1] = rig_pack(a, 2, true);
+	memcpy(copy, names, sizeof(copy));
+	(void)rig_save(a, DAY, copy, 2);
+	qs_folder_close(a);
+	move_object(rig, &names[0], true);
+	for (int i = 0; i < 2; i++) {
+		b = rig_open(rig, "b");
+		rig_told(rig, QS_ENOTFOUND, "is missing from");
+		assert_false(rig_knows(b, 1));
+		assert_true(rig_knows(b, 2));
+		qs_folder_close(b);
+	}
+	move_object(rig, &names[0], false);
+	b = rig_open(rig, "b");
+	rig_quiet(rig);
+	assert_true(rig_knows(b, 1));
+	qs_folder_close(b);
+	b = rig_open(rig, "b");
+	rig_quiet(rig);
+	qs_folder_close(b);
+}
+
+static void
+damaged_pack_costs_only_itself(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[2], first;
+
+	names[0] = first = rig_pack(a, 1, true);
+	names[1] = rig_pack(a, 2, true);
+	(void)rig_save(a, DAY, names, 2);
+	qs_folder_close(a);
+	damage_directory(rig, &first);
+	b = rig_open(rig, "b");
+	rig_told(rig, QS_ECORRUPT, "object ");
+	assert_false(rig_knows(b, 1));
+	assert_true(rig_knows(b, 2));
+	assert_int_equal(qs_folder_adopt_pack(b, &first, &err), QS_ECORRUPT);
+	memset(first.b, 0, 32);
+	assert_int_equal(qs_folder_adopt_pack(b, &first, &err), QS_ENOTFOUND);
+	qs_folder_close(b);
+}
+
+static void
+killed_runs_packs_are_adopted_and_logged_next(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a");
+	struct qs_name names[2] = {rig_pack(a, 1, false), {{5}}};
+	struct qs_buf found = {0};
+
+	/* Written down, one of them committed, then killed. */
+	OK(qs_index_pending_add(qs_folder_index(a), names, 2, &err));
+	qs_folder_close(a);
+	a = rig_open(rig, "a");
+	rig_quiet(rig);
+	assert_true(rig_knows(a, 1));
+	OK(qs_index_each_pending(qs_folder_index(a), qs_names_collect, &found,
+		&err));
+	assert_int_equal(found.len, 0);
+	OK(qs_index_each_unlogged(qs_folder_index(a), qs_names_collect,
+		&found, &err));
+	assert_int_equal(found.len, 32);
+	assert_memory_equal(found.data, names[0].b, 32);
+	(void)rig_save(a, DAY, names, 1);
+	found.len = 0;
+	OK(qs_index_each_unlogged(qs_folder_index(a), qs_names_collect,
+		&found, &err));
+	assert_int_equal(found.len, 0);
+	qs_buf_clear(&found);
+	qs_folder_close(a);
+}
+
+static void
+names_logged_by_a_lost_process_are_not_logged_twice(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a");
+	struct qs_name name = rig_pack(a, 1, true);
+	struct qs_buf found = {0};
+
+	OK(qs_index_unlogged_add(qs_folder_index(a), &name, 1, &err));
+	OK(qs_index_commit(qs_folder_index(a), &err));
+	qs_folder_close(a);
+	/* Killed between the record and the index's own bookkeeping. */
+	rig_sh(rig, "cp -a a.cache old.cache");
+	a = rig_open(rig, "a");
+	(void)rig_save(a, DAY, &name, 1);
+	qs_folder_close(a);
+	rig_sh(rig, "rm -r a.cache && mv old.cache a.cache");
+	a = rig_open(rig, "a");
+	OK(qs_index_each_unlogged(qs_folder_index(a), qs_names_collect,
+		&found, &err));
+	assert_int_equal(found.len, 0);
+	rig_quiet(rig);
+	qs_folder_close(a);
+}
+
+static void
+retire(struct qs_folder *folder, const struct qs_name *name)
+{
+	struct qs_draft draft = {
+		.type = QS_RECORD_RETIRE,
+		.body = qs_span(name->b, 32),
+	};
+	struct qs_mark mark;
+	int lock;
+
+	OK(qs_state_lock(folder, &lock, &err));
+	OK(qs_chain_append(folder, qs_keys_admin(folder->keys), &draft, &mark,
+		&err));
+	qs_fd_close(&lock);
+}
+
+static void
+retired_pack_is_forgotten_until_listed_again(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[2], first, second;
+
+	names[0] = first = rig_pack(a, 1, true);
+	names[1] = second = rig_pack(a, 2, true);
+	(void)rig_save(a, DAY, names, 2);
+	b = rig_open(rig, "b");
+	assert_true(rig_knows(b, 1));
+	qs_folder_close(b);
+	retire(a, &first);
+	/* This process has not read of it: its snapshot does not undo it. */
+	(void)rig_save(a, 2 * DAY, &first, 1);
+	qs_folder_close(a);
+	a = rig_open(rig, "a");
+	b = rig_open(rig, "b");
+	assert_false(rig_knows(a, 1) || rig_knows(b, 1));
+	assert_true(rig_knows(a, 2) && rig_knows(b, 2));
+	qs_folder_close(b);
+	b = rig_open(rig, "new");
+	assert_false(rig_knows(b, 1));
+	qs_folder_close(b);
+	/* Now it has. */
+	(void)rig_save(a, 3 * DAY, &first, 1);
+	qs_folder_close(a);
+	b = rig_open(rig, "b");
+	assert_true(rig_knows(b, 1));
+	qs_folder_close(b);
+	/* What is retired may be gone from the store without a word. */
+	a = rig_open(rig, "a");
+	retire(a, &second);
+	qs_folder_close(a);
+	move_object(rig, &second, true);
+	b = rig_open(rig, "new2");
+	rig_quiet(rig);
+	qs_folder_close(b);
+}
+
+static void
+damaged_index_is_made_anew(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a");
+	struct qs_name name = rig_pack(a, 1, true);
+
+	(void)rig_save(a, DAY, &name, 1);
+	qs_folder_close(a);
+	rig_sh(rig, "head -c 20000 /dev/zero > $(echo "
+		"a.cache/*/index.sqlite)");
+	a = rig_open(rig, "a");
+	rig_told(rig, QS_ECORRUPT, "index.sqlite");
+	assert_true(rig_knows(a, 1));
+	qs_folder_close(a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIG_TEST(index_rebuilt_from_nothing_is_the_same),
+		RIG_TEST(index_chunk_saves_reading_directories),
+		RIG_TEST(damaged_index_chunk_costs_nothing_but_time),
+		RIG_TEST(pack_that_no_record_lists_is_not_trusted),
+		RIG_TEST(missing_pack_is_told_until_it_is_back),
+		RIG_TEST(damaged_pack_costs_only_itself),
+		RIG_TEST(killed_runs_packs_are_adopted_and_logged_next),
+		RIG_TEST(names_logged_by_a_lost_process_are_not_logged_twice),
+		RIG_TEST(retired_pack_is_forgotten_until_listed_again),
+		RIG_TEST(damaged_index_is_made_anew),
+	};
+
+	if (qs_crypto_init(&err) != QS_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -246,8 +246,10 @@ board_staged(struct board *board, struct qs_pack_builder *builder,
 			!board->failed)
 			await(board);
 		taken = board->staged_count < CREATE_STAGED_MAX;
-		if (taken)
+		if (taken) {
 			board->staged[board->staged_count++] = *staged;
+			board->staged_chunks += staged->dir.chunk_count;
+		}
 	}
 	board->sealing--;
 	changed(board);
@@ -277,6 +279,7 @@ board_take_staged(struct board *board, struct staged *out, size_t max)
 			board->staged_count == 0))
 			break;
 		if (board->staged_count >= max ||
+			board->staged_chunks >= CREATE_STAGED_CHUNKS ||
 			(board->staged_count > 0 && all_in &&
 				(board->flush || board->packed_all))) {
 			n = board->staged_count < max ? board->staged_count :
@@ -286,6 +289,8 @@ board_take_staged(struct board *board, struct staged *out, size_t max)
 			memmove(board->staged, board->staged + n,
 				board->staged_count * sizeof(*out));
 			board->staged_taken += n;
+			for (size_t i = 0; i < n; i++)
+				board->staged_chunks -= out[i].dir.chunk_count;
 			changed(board);
 			break;
 		}

@@ -27,6 +27,7 @@
 #define CREATE_JOBS 8          /* in flight */
 #define CREATE_BUILDERS 3      /* pack buffers of QS_PACK_MAX */
 #define CREATE_STAGED_MAX 32   /* staged packs waiting for the committer */
+#define CREATE_STAGED_CHUNKS 65536 /* so many are not kept waiting */
 #define CREATE_EVENTS 1024     /* of a job */
 #define CREATE_ARENA (2u << 20)
 #define CREATE_SMALL (1u << 20) /* up to here a worker reads the file whole */
@@ -218,6 +219,7 @@ struct board {
 	size_t sealing; /* packs being sealed and staged */
 	struct staged staged[CREATE_STAGED_MAX];
 	size_t staged_count, staged_taken; /* taken: being committed */
+	size_t staged_chunks; /* in those staged and not taken */
 	bool flush; /* commit also less than a full set of lanes */
 };
 
@@ -255,8 +257,9 @@ void board_put_full(struct board *board, struct qs_pack_builder *builder,
 /* No more packs will come: workers and committer may end. */
 void board_packed_all(struct board *board);
 /*
- * For the committer: up to max staged packs, once there are that many, or a
- * flush is asked for, or all is packed.  0: no more will come.
+ * For the committer: up to max staged packs, once there are that many (or so
+ * many chunks in them that their ids take much room), or a flush is asked for,
+ * or all is packed.  0: no more will come.
  */
 size_t board_take_staged(struct board *board, struct staged *out, size_t max);
 void board_committed(struct board *board, size_t count);

@@ -524,7 +524,10 @@ struct qs_diff_stat {
 	uint64_t files_changed;
 };
 
-/* changes: letters, "+", "M", "MU" ...; path ends with '/' for folders. */
+/*
+ * changes: letters, "+", "M", "MU" ...; path begins with '/', and ends with it
+ * for folders.
+ */
 typedef void (*qs_diff_fn)(void *arg, const char *changes, const char *path);
 
 QS_MUST_CHECK enum qs_code qs_diff(struct qs_source *source,

@@ -8,10 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/base.h"
 #include "chunker/chunker.h"
 #include "crypto/crypto.h"
 #include "tests/unit/chunker_plain.h"
@@ -194,6 +191,39 @@ kernels_agree_where_all_is_anchors(void **state)
 	free(data);
 }
 
+/*
+ * A search is two scans, up to nrm and from there, of any length: with all
+ * positions anchors and cuts not displaced, one that is left out shows.
+ */
+static void
+no_position_is_left_out_whatever_a_scans_length(void **state)
+{
+	struct qs_chunker_params params = small;
+	struct qs_chunker c;
+	uint8_t data[600];
+	size_t want, anchor;
+	int kernel;
+
+	(void)state;
+	params.min = 64;
+	params.d_bits = 0;
+	params.s_small = params.s_large = 6;
+	c = make(&params, 1);
+	memset(c.key.mul, 0, sizeof(c.key.mul));
+	c.key.add = 0;
+	plain_fill_random(data, sizeof(data), 4);
+	for (c.key.sip[0] = 0; c.key.sip[0] < 100; c.key.sip[0]++) {
+		want = plain_next(&c, data, sizeof(data), &anchor);
+		for (c.params.nrm = 64; c.params.nrm < 330; c.params.nrm++)
+			for (kernel = 0; kernel <= QS_CHUNKER_AVX512; kernel++)
+				if (qs_chunker_set_kernel(&c,
+					    (enum qs_chunker_kernel)kernel))
+					assert_int_equal(want,
+						qs_chunker_next(&c, data,
+							sizeof(data), true));
+	}
+}
+
 /* ------------------------------------------------- the frozen vectors */
 
 static void
@@ -313,6 +343,8 @@ main(void)
 		cmocka_unit_test(kernels_agree_with_the_definition),
 		cmocka_unit_test(kernels_agree_on_periods),
 		cmocka_unit_test(kernels_agree_where_all_is_anchors),
+		cmocka_unit_test(
+			no_position_is_left_out_whatever_a_scans_length),
 		cmocka_unit_test(frozen_vectors_come_out),
 	};
 	struct qs_err err;

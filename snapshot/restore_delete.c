@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * restore_delete: what is in a restored folder and not in the snapshot.  Only
+ * names within opened folders are used: no symlink is ever followed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "snapshot/restore_internal.h"
+
+#define REMOVE_DEPTH 900 /* folders in folders; each keeps two descriptors */
+
+struct restore_extra {
+	char **names; /* in order */
+	size_t count, cap, next;
+};
+
+static bool
+is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+void
+restore_extra_free(struct restore_extra *extra)
+{
+	if (extra == NULL)
+		return;
+	for (size_t i = 0; i < extra->count; i++)
+		free(extra->names[i]);
+	free(extra->names);
+	free(extra);
+}
+
+static enum qs_code
+add(struct restore_extra *extra, const char *name, struct qs_err *err)
+{
+	if (extra->count == extra->cap) {
+		const size_t cap = extra->cap == 0 ? 64 : extra->cap * 2;
+		char **names = realloc(extra->names, cap * sizeof(*names));
+
+		if (names == NULL)
+			return qs_fail_nomem(err, "listing a folder");
+		extra->names = names;
+		extra->cap = cap;
+	}
+	extra->names[extra->count] = strdup(name);
+	if (extra->names[extra->count] == NULL)
+		return qs_fail_nomem(err, "listing a folder");
+	extra->count++;
+	return QS_OK;
+}
+
+static DIR *
+open_dir(int folder_fd, const char *name)
+{
+	int fd = openat(folder_fd, name,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL)
+		qs_fd_close(&fd);
+	return dir;
+}
+
+enum qs_code
+restore_extra_read(const struct restore_folder *folder,
+	struct restore_extra **out, struct qs_err *err)
+{
+	struct restore_extra *extra = calloc(1, sizeof(*extra));
+	DIR *dir = open_dir(folder->fd, ".");
+	const struct dirent *entry;
+	enum qs_code rc = QS_OK;
+
+	if (extra == NULL) {
+		rc = qs_fail_nomem(err, "listing a folder");
+		goto out;
+	}
+	if (dir == NULL) {
+		rc = qs_fail_errno(err, "cannot list the folder");
+		goto out;
+	}
+	errno = 0;
+	while (rc == QS_OK && (entry = readdir(dir)) != NULL) {
+		if (!is_dots(entry->d_name))
+			rc = add(extra, entry->d_name, err);
+		errno = 0;
+	}
+	if (rc == QS_OK && errno != 0)
+		rc = qs_fail_errno(err, "cannot list the folder");
+	if (rc != QS_OK)
+		goto out;
+	if (extra->count > 1)
+		qsort(extra->names, extra->count, sizeof(*extra->names),
+			by_bytes);
+	*out = extra;
+	extra = NULL; /* handed over */
+out:
+	if (dir != NULL)
+		(void)closedir(dir);
+	restore_extra_free(extra);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- remove */
+
+struct removal {
+	struct {
+		DIR *dir;
+		char name[QS_NAME_MAX + 1];
+	} *levels;
+	size_t depth;
+	dev_t dev;
+};
+
+static enum qs_code
+descend(struct removal *removal, int folder_fd, const char *name,
+	struct qs_err *err)
+{
+	DIR *dir;
+	struct stat st;
+
+	if (removal->depth == REMOVE_DEPTH)
+		return qs_fail(err, QS_EINVAL, "more than %d folders deep",
+			REMOVE_DEPTH);
+	dir = open_dir(folder_fd, name);
+	if (dir == NULL)
+		return qs_fail_errno(err, "cannot open folder %s", name);
+	if (fstat(dirfd(dir), &st) != 0 || st.st_dev != removal->dev) {
+		(void)closedir(dir);
+		return qs_fail(err, QS_EINVAL,
+			"%s is on another file system", name);
+	}
+	removal->levels[removal->depth].dir = dir;
+	(void)strncpy(removal->levels[removal->depth].name, name,
+		QS_NAME_MAX);
+	removal->levels[removal->depth].name[QS_NAME_MAX] = '\0';
+	removal->depth++;
+	return QS_OK;
+}
+
+/* The next entry of the deepest folder, or that folder itself. */
+static enum qs_code
+remove_step(struct removal *removal, int folder_fd, struct qs_err *err)
+{
+	const size_t top = removal->depth - 1;
+	DIR *dir = removal->levels[top].dir;
+	const struct dirent *entry = readdir(dir);
+	int above;
+
+	while (entry != NULL && is_dots(entry->d_name))
+		entry = readdir(dir);
+	if (entry != NULL) {
+		if (unlinkat(dirfd(dir), entry->d_name, 0) == 0 ||
+		    errno == ENOENT)
+			return QS_OK;
+		if (errno != EISDIR && errno != EPERM)
+			return qs_fail_errno(err, "cannot delete %s",
+				entry->d_name);
+		return descend(removal, dirfd(dir), entry->d_name, err);
+	}
+	(void)closedir(dir);
+	removal->depth = top;
+	above = top > 0 ? dirfd(removal->levels[top - 1].dir) : folder_fd;
+	if (unlinkat(above, removal->levels[top].name, AT_REMOVEDIR) != 0)
+		return qs_fail_errno(err, "cannot delete folder %s",
+			removal->levels[top].name);
+	return QS_OK;
+}
+
+enum qs_code
+restore_remove(int folder_fd, const char *name, struct qs_err *err)
+{
+	struct removal removal = {NULL, 0, 0};
+	struct stat st;
+	enum qs_code rc;
+
+	if (unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT)
+		return QS_OK;
+	if (errno != EISDIR && errno != EPERM)
+		return qs_fail_errno(err, "cannot delete it");
+	if (fstat(folder_fd, &st) != 0)
+		return qs_fail_errno(err, "cannot look at its folder");
+	removal.dev = st.st_dev;
+	removal.levels = calloc(REMOVE_DEPTH, sizeof(*removal.levels));
+	if (removal.levels == NULL)
+		return qs_fail_nomem(err, "deleting a folder");
+	rc = descend(&removal, folder_fd, name, err);
+	while (rc == QS_OK && removal.depth > 0)
+		rc = remove_step(&removal, folder_fd, err);
+	while (removal.depth > 0)
+		(void)closedir(removal.levels[--removal.depth].dir);
+	free(removal.levels);
+	return rc;
+}
+
+static enum qs_node_type
+type_at(int fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		return QS_NODE_DIR;
+	return QS_NODE_FILE;
+}
+
+static void
+delete_one(struct restore *restore, const struct restore_folder *folder,
+	const char *name)
+{
+	struct qs_node node = {.type = QS_NODE_FILE};
+	struct qs_buf path = {NULL, 0, 0};
+	const char *text;
+	bool below = false;
+	struct qs_err err;
+	enum qs_code rc = qs_buf_printf(&path, &err, "%s/%s",
+		folder->path[1] == '\0' ? "" : folder->path, name);
+
+	if (rc == QS_OK)
+		rc = qs_buf_append(&path, "", 1, &err);
+	if (rc != QS_OK) {
+		qs_buf_clear(&path);
+		restore_warn(restore, folder->path, &err);
+		return;
+	}
+	text = (const char *)path.data;
+	if (restore_selects(restore, text, &below)) {
+		node.type = type_at(folder->fd, name);
+		if (!restore->options->dry_run)
+			rc = restore_remove(folder->fd, name, &err);
+		if (rc == QS_OK) {
+			restore->files_deleted++;
+			restore_event(restore, QS_EVENT_DELETED, text, &node);
+		} else {
+			restore_warn(restore, text, &err);
+		}
+	}
+	qs_buf_clear(&path);
+}
+
+void
+restore_extra_upto(struct restore *restore, struct restore_extra *extra,
+	const struct restore_folder *folder, struct qs_span name)
+{
+	for (; extra->next < extra->count; extra->next++) {
+		const char *found = extra->names[extra->next];
+		const int order = name.len == 0 ? -1 : qs_name_order(
+			qs_span(found, strlen(found)), name);
+
+		if (order > 0 || restore_stopped(restore))
+			return;
+		if (order < 0)
+			delete_one(restore, folder, found);
+	}
+}

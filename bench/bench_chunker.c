@@ -97,8 +97,7 @@ compare(const void *a, const void *b)
 }
 
 static void
-bench(struct qs_chunker *c, const char *corpus, const uint8_t *data,
-	size_t len)
+bench(struct qs_chunker *c, const char *corpus, const uint8_t *data, size_t len)
 {
 	double warm[RUNS], stream[RUNS];
 	int kernel, run;

@@ -40,8 +40,8 @@ qs_chunker_params_ok(const struct qs_chunker_params *params)
 		params->s_small + params->d_bits > 64)
 		return false;
 	return params->min >= 64 && params->min <= params->nrm &&
-		params->nrm <= params->max &&
-		params->max <= QS_CHUNKER_MAX_BYTES;
+	       params->nrm <= params->max &&
+	       params->max <= QS_CHUNKER_MAX_BYTES;
 }
 
 static uint64_t

@@ -26,10 +26,10 @@
 
 /* As they stand in a folder's descriptor. */
 struct qs_chunker_params {
-	uint32_t id;    /* QS_CHUNKER_QCDC1 */
-	uint8_t c_bits; /* one position in 2^c_bits is an anchor */
-	uint8_t d_bits; /* a cut is displaced by 0 .. 2^d_bits - 1 bytes */
-	uint8_t window; /* bytes the PRF sees */
+	uint32_t id;	 /* QS_CHUNKER_QCDC1 */
+	uint8_t c_bits;	 /* one position in 2^c_bits is an anchor */
+	uint8_t d_bits;	 /* a cut is displaced by 0 .. 2^d_bits - 1 bytes */
+	uint8_t window;	 /* bytes the PRF sees */
 	uint8_t s_small; /* one anchor in 2^s_small cuts, below nrm ... */
 	uint8_t s_large; /* ... and one in 2^s_large from there on */
 	uint32_t min, nrm, max; /* bytes */
@@ -85,7 +85,6 @@ size_t qs_chunker_next(const struct qs_chunker *c, const uint8_t *data,
 enum qs_chunker_kernel qs_chunker_kernel_best(void);
 
 /* For tests and bench.  False, and no change, if it can't run here. */
-bool qs_chunker_set_kernel(struct qs_chunker *c,
-	enum qs_chunker_kernel kernel);
+bool qs_chunker_set_kernel(struct qs_chunker *c, enum qs_chunker_kernel kernel);
 
 #endif

@@ -25,7 +25,7 @@ set64(uint64_t x)
 /* ------------------------------------------------------------ the PRF */
 
 /* The shift counts must be constants. */
-#define ROTL(x, n) \
+#define ROTL(x, n)                                                             \
 	_mm256_or_si256(_mm256_slli_epi64(x, n), _mm256_srli_epi64(x, 64 - (n)))
 
 struct sip {
@@ -68,8 +68,8 @@ sip_absorb(struct sip *s, struct sip *t, __m256i ms, __m256i mt)
 INLINE __m256i
 sip_end(const struct sip *s)
 {
-	return _mm256_xor_si256(_mm256_xor_si256(s->v0, s->v1),
-		_mm256_xor_si256(s->v2, s->v3));
+	return _mm256_xor_si256(
+		_mm256_xor_si256(s->v0, s->v1), _mm256_xor_si256(s->v2, s->v3));
 }
 
 /* The window that ends at data[last]. */

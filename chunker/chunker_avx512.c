@@ -7,9 +7,9 @@
 #include <immintrin.h>
 
 #define LANES 16u
-#define TARGET \
-	__attribute__((target( \
-		"avx2,popcnt,avx512f,avx512bw,avx512vl,avx512dq")))
+#define TARGET                                                                 \
+	__attribute__((                                                        \
+		target("avx2,popcnt,avx512f,avx512bw,avx512vl,avx512dq")))
 #define INLINE TARGET QS_INLINE
 
 INLINE __m256i

@@ -32,7 +32,7 @@
 
 /* An anchor that the PRF accepted. */
 struct chunker_hit {
-	size_t at;    /* index of the window's last byte */
+	size_t at; /* index of the window's last byte */
 	uint64_t prf;
 };
 

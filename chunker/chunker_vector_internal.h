@@ -26,8 +26,7 @@ pair(const uint8_t *p, __m256i mul)
 INLINE __m256i
 sums(const struct filter *f, const uint8_t *p)
 {
-	return _mm256_add_epi16(
-		_mm256_add_epi16(f->add, pair(p - 1, f->mul0)),
+	return _mm256_add_epi16(_mm256_add_epi16(f->add, pair(p - 1, f->mul0)),
 		_mm256_add_epi16(pair(p - 6, f->mul1), pair(p - 11, f->mul2)));
 }
 

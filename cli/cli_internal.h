@@ -59,7 +59,7 @@ struct qs_cli_command {
 };
 
 /* The commands, and those that stand in their own file. */
-const struct qs_cli_command *qs_cli_commands(size_t *count);
+const struct qs_cli_command *const *qs_cli_commands(size_t *count);
 const struct qs_cli_command *qs_cli_command(const char *name);
 const struct qs_cli_option *qs_cli_global_options(size_t *count);
 
@@ -81,7 +81,6 @@ struct qs_cli {
 	const struct qs_cli_command *command;
 	struct qs_cli_secret env_password; /* data NULL: none was given */
 	struct qs_argon argon;             /* for new slots */
-	bool argon_is_min;
 	enum qs_level level;
 	double fps; /* 0: the default */
 	const char *host; /* QSTORE_HOST or NULL */

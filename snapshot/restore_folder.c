@@ -28,8 +28,8 @@ know(struct restore_folder *folder, struct qs_err *err)
 }
 
 enum qs_code
-restore_target_open(struct restore *restore, struct restore_folder **out,
-	struct qs_err *err)
+restore_target_open(struct restore *restore, const char *prefix,
+	struct restore_folder **out, struct qs_err *err)
 {
 	struct restore_folder *folder = calloc(1, sizeof(*folder));
 	const char *target = restore->options->target;
@@ -39,7 +39,7 @@ restore_target_open(struct restore *restore, struct restore_folder **out,
 		return qs_fail_nomem(err, "opening the target");
 	folder->references = 1;
 	folder->fd = -1;
-	folder->path = strdup("/");
+	folder->path = strdup(prefix[0] == '\0' ? "/" : prefix);
 	if (folder->path == NULL) {
 		rc = qs_fail_nomem(err, "opening the target");
 		goto out;

@@ -81,7 +81,7 @@ void restore_links_clear(struct restore_links *links);
 struct restore_file { /* on its way to its name */
 	struct restore_folder *folder; /* a reference */
 	size_t entry_off, entry_len, path_off;
-	uint64_t number;   /* among the files of the walk */
+	uint64_t number;   /* restore_number */
 	bool replaces;     /* something is there that may be replaced */
 	struct restore_link *link;
 	/* while it is being written: */
@@ -144,7 +144,7 @@ struct restore {
 	pthread_cond_t link_done;
 	/* guarded by lock: */
 	struct qs_err failure; /* the first that stops all; code QS_OK: none */
-	struct qs_buf done;    /* a bit for each file of the walk */
+	struct qs_buf marks;   /* a bit for each number */
 	struct restore_owner owners[RESTORE_OWNERS];
 	/* the walker's: */
 	struct restore_job *open_job;
@@ -169,6 +169,14 @@ void restore_warn(struct restore *restore, const char *path,
 /* Told, not counted. */
 void restore_note(struct restore *restore, const char *path,
 	const struct qs_err *err);
+/*
+ * For verifying, the selected files and the folders are numbered in the order
+ * of the walk, and what was written or entered is marked.
+ */
+enum qs_code restore_number(struct restore *restore, uint64_t *number,
+	struct qs_err *err);
+void restore_mark(struct restore *restore, uint64_t number);
+bool restore_is_marked(struct restore *restore, uint64_t number);
 void restore_stop(struct restore *restore, const struct qs_err *err);
 bool restore_stopped(struct restore *restore);
 /* Selected? *below: look into it though it is not. */
@@ -186,7 +194,8 @@ void restore_entry(struct restore *restore, struct restore_folder *folder,
 
 /* -------------------------------------------------- restore_folder.c */
 
-enum qs_code restore_target_open(struct restore *restore,
+/* prefix: the path of the target's contents in the snapshot, "" or "/a/b". */
+enum qs_code restore_target_open(struct restore *restore, const char *prefix,
 	struct restore_folder **out, struct qs_err *err);
 /* Takes a reference to parent. Nothing is made. */
 enum qs_code restore_folder_new(struct restore_folder *parent,

@@ -91,17 +91,6 @@ restore_rename(const struct restore_folder *folder, const char *partial,
 }
 
 static void
-set_done(struct restore *restore, const struct restore_file *file)
-{
-	const uint8_t bit = (uint8_t)(1u << file->number % 8);
-
-	pthread_mutex_lock(&restore->lock);
-	if (file->number / 8 < restore->done.len)
-		restore->done.data[file->number / 8] |= bit;
-	pthread_mutex_unlock(&restore->lock);
-}
-
-static void
 set_link(struct restore *restore, struct restore_link *link,
 	enum link_state state, const struct stat *st)
 {
@@ -162,8 +151,7 @@ restore_out_finish(struct restore *restore, struct restore_file *file,
 		return rc;
 	}
 	set_link(restore, file->link, LINK_DONE, file->link ? &st : NULL);
-	if (restore->options->verify)
-		set_done(restore, file);
+	restore_mark(restore, file->number);
 	(void)atomic_fetch_add(&restore->files_restored, 1);
 	(void)atomic_fetch_add(&restore->bytes_restored, node->size);
 	(void)atomic_fetch_add(&restore->report->progress->files_done, 1);

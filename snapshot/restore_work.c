@@ -101,8 +101,8 @@ write_run(struct restore *restore, struct restore_file *files, size_t count)
 	for (size_t i = 0; i < count; i++)
 		total += pieces_of(&files[i].node.content, fetch + total);
 	/* Each piece has its own result. */
-	if (total > 0 && qs_source_fetch(restore->source, fetch, total,
-	    &err) == QS_ECANCELED)
+	if (total > 0 && !restore_stopped(restore) && qs_source_fetch(
+	    restore->source, fetch, total, &err) == QS_ECANCELED)
 		restore_stop(restore, &err);
 	for (size_t i = 0; i < count; i++) {
 		if (restore_stopped(restore))

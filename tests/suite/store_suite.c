@@ -59,8 +59,8 @@ suite_list(struct qs_store *store, enum qs_area area)
 	struct count count = {.stop_after = 0};
 	struct qs_err err;
 
-	help_ok(store->ops->list(store->self, area, suite_count_one, &count, &err),
-		&err);
+	help_ok(store->ops->list(store->self, area, suite_count_one, &count,
+		&err), &err);
 	return count;
 }
 

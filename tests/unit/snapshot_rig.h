@@ -8,7 +8,7 @@
 struct told { /* the warnings */
 	struct qs_progress progress;
 	struct qs_report report;
-	char text[16384];
+	char text[1 << 20];
 	size_t count;
 };
 

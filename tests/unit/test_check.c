@@ -81,7 +81,7 @@ two_snapshots(struct rig *rig)
 {
 	struct qs_folder *folder = rig_open(rig, "a");
 
-	rig_sh(rig, "mkdir -p files/d && head -c 300000 /dev/urandom "
+	rig_sh(rig, "mkdir -p files/d && head -c 2000000 /dev/urandom "
 		">files/d/one && echo 1 >files/small");
 	(void)rig_snap(rig, folder);
 	rig_sh(rig, "head -c 300000 /dev/urandom >files/two && "
@@ -105,7 +105,7 @@ a_sound_folder_has_no_findings(void **state)
 	result = check(folder, told, true);
 	assert_string_equal(told->text, "");
 	assert_int_equal(result.packs_read, result.packs);
-	assert_true(result.bytes_read >= 600000);
+	assert_true(result.bytes_read >= 2300000);
 	assert_true(told->progress.bytes_done == told->progress.bytes_total);
 	assert_int_equal(result.errors, 0);
 	free(told);
@@ -186,6 +186,8 @@ damage_inside_is_found_by_reading(void **state)
 	told_says(told, "is damaged: its bytes do not have its name");
 	told_says(told, "/files/d/one: in snapshot ");
 	assert_null(strstr(told->text, "/files/two:"));
+	/* d/one and small, once each, and the root of the first snapshot */
+	assert_int_equal(result.files_affected, 3);
 	/* It is not taken in again as long as it is damaged. */
 	result = check(folder, told, false);
 	assert_int_equal(result.damaged_packs, 1);
@@ -351,6 +353,35 @@ a_lost_folder_is_named(void **state)
 }
 
 static void
+a_file_of_many_chunks_is_told_once(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = rig_open(rig, "a");
+	struct told *told = told_new();
+	struct qs_check_result result;
+	struct qs_name name;
+	char path[512];
+	const char *first;
+
+	/* zz's chunks are looked up in two batches. */
+	rig_sh(rig, "mkdir -p files && cd files && for i in $(seq 10000 "
+		"12046); do echo $i >f$i; done; "
+		"head -c 3000000 /dev/urandom >zz");
+	(void)rig_snap(rig, folder);
+	rig_sh(rig, "mkdir files/other");
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "zz", path, &name);
+	assert_int_equal(unlink(path), 0);
+	result = check(folder, told, false);
+	assert_int_equal(result.missing_packs, 1);
+	first = strstr(told->text, "/files/zz: in snapshot");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "/files/zz: in snapshot"));
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
 cancelling_stops_it(void **state)
 {
 	struct rig *rig = *state;
@@ -380,6 +411,7 @@ main(void)
 		RIG_TEST(strange_files_are_told_and_do_no_harm),
 		RIG_TEST(parts_and_shares_choose_some_packs),
 		RIG_TEST(a_lost_folder_is_named),
+		RIG_TEST(a_file_of_many_chunks_is_told_once),
 		RIG_TEST(cancelling_stops_it),
 	};
 

@@ -27,8 +27,15 @@ struct cuts {
 
 /* Small ones: many cuts, and each bound is met. */
 static const struct qs_chunker_params small = {
-	.id = QS_CHUNKER_QCDC1, .c_bits = 7, .d_bits = 9, .window = 32,
-	.s_small = 5, .s_large = 3, .min = 500, .nrm = 2000, .max = 6000,
+	.id = QS_CHUNKER_QCDC1,
+	.c_bits = 7,
+	.d_bits = 9,
+	.window = 32,
+	.s_small = 5,
+	.s_large = 3,
+	.min = 500,
+	.nrm = 2000,
+	.max = 6000,
 };
 
 static struct qs_chunker
@@ -216,8 +223,8 @@ no_position_is_left_out_whatever_a_scans_length(void **state)
 		want = plain_next(&c, data, sizeof(data), &anchor);
 		for (c.params.nrm = 64; c.params.nrm < 330; c.params.nrm++)
 			for (kernel = 0; kernel <= QS_CHUNKER_AVX512; kernel++)
-				if (qs_chunker_set_kernel(&c,
-					    (enum qs_chunker_kernel)kernel))
+				if (qs_chunker_set_kernel(
+					    &c, (enum qs_chunker_kernel)kernel))
 					assert_int_equal(want,
 						qs_chunker_next(&c, data,
 							sizeof(data), true));
@@ -327,7 +334,8 @@ frozen_vectors_come_out(void **state)
 		if (strncmp(line, "ds ", 3) != 0)
 			continue;
 		assert_int_equal(sodium_hex2bin(ds, sizeof(ds), line + 3, 64,
-					 NULL, &ds_len, NULL), 0);
+					 NULL, &ds_len, NULL),
+			0);
 		assert_int_equal(ds_len, sizeof(ds));
 		expect_vector(file, ds);
 		count++;

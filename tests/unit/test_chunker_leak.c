@@ -5,7 +5,7 @@
  * but not the PRF's, and sees one boundary after another exactly.  A boundary
  * at length x after the last one tells him
  *
- *	log2 (P(x | the candidate's anchors) / P(x | anchors spread at random))
+ *  log2 (P(x | the candidate's anchors) / P(x | anchors spread at random))
  *
  * bits in favour of the candidate.  Given the anchors the PRF is uniform, so
  * P follows from sums over them.  Printed are, per boundary of the true file:
@@ -27,7 +27,7 @@
 
 #define LIMIT 0.05
 #define MIB ((size_t)1 << 20)
-#define KEYS 8
+#define KEYS 6
 
 /* below[x]: probability that the anchor that cuts is one of the first x. */
 struct law {
@@ -114,7 +114,7 @@ seen_bits(const struct law *candidate, const struct law *any, size_t max,
 
 	if (len < max)
 		return log2(law_at(candidate, len, reach) /
-			law_at(any, len, reach));
+			    law_at(any, len, reach));
 	for (x = 1; x < max; x++) {
 		a += law_at(candidate, x, reach);
 		b += law_at(any, x, reach);
@@ -176,11 +176,11 @@ estimate(const char *corpus, struct qs_chunker_params params,
 	exact = t.exact / (double)t.exact_count;
 	seen = t.seen / (double)t.seen_count;
 	error = sqrt((t.seen2 / (double)t.seen_count - seen * seen) /
-		(double)t.seen_count);
+		     (double)t.seen_count);
 	printf("%s, C %d, D %d: expected %.4f bit per visible boundary; "
 	       "%zu cuts seen: %.4f (standard error %.4f)\n",
-		corpus, params.c_bits, params.d_bits, exact, t.seen_count,
-		seen, error);
+		corpus, params.c_bits, params.d_bits, exact, t.seen_count, seen,
+		error);
 	free(anchors);
 	free(laws[0].below);
 	free(laws[1].below);

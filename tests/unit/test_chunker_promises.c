@@ -18,8 +18,15 @@
 #define MIB ((size_t)1 << 20)
 
 static const struct qs_chunker_params small = {
-	.id = QS_CHUNKER_QCDC1, .c_bits = 7, .d_bits = 9, .window = 32,
-	.s_small = 5, .s_large = 3, .min = 500, .nrm = 2000, .max = 6000,
+	.id = QS_CHUNKER_QCDC1,
+	.c_bits = 7,
+	.d_bits = 9,
+	.window = 32,
+	.s_small = 5,
+	.s_large = 3,
+	.min = 500,
+	.nrm = 2000,
+	.max = 6000,
 };
 
 static struct qs_chunker
@@ -213,8 +220,9 @@ nothing_is_read_outside_the_data(void **state)
 					data += room - len;
 				c.key.sip[0] = len;
 				want = plain_next(&c, data, len, &anchor);
-				assert_int_equal(qs_chunker_next(
-					&c, data, len, true), want);
+				assert_int_equal(
+					qs_chunker_next(&c, data, len, true),
+					want);
 				qs_chunker_next(&c, data, len, false);
 			}
 		}
@@ -231,11 +239,11 @@ bad_parameters_are_refused(void **state)
 	(void)state;
 	assert_true(qs_chunker_params_ok(&good));
 	assert_true(qs_chunker_params_ok(&small));
-#define REFUSED(field, value) \
-	do { \
-		p = good; \
-		p.field = (value); \
-		assert_false(qs_chunker_params_ok(&p)); \
+#define REFUSED(field, value)                                                  \
+	do {                                                                   \
+		p = good;                                                      \
+		p.field = (value);                                             \
+		assert_false(qs_chunker_params_ok(&p));                        \
 	} while (0)
 	REFUSED(id, 0);
 	REFUSED(id, 2);
@@ -312,7 +320,7 @@ displacement_is_uniform(void **state)
 	assert_true(expected > 50);
 	for (i = 0; i < 64; i++)
 		chi += ((double)seen[i] - expected) *
-			((double)seen[i] - expected) / expected;
+		       ((double)seen[i] - expected) / expected;
 	/* 63 +- 11.2; more than 120 once in 50 000 keys */
 	assert_true(chi > 20 && chi < 120);
 	free(data);

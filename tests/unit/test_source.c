@@ -250,38 +250,40 @@ a_chunk_under_a_false_id_is_refused(void **state)
 {
 	static struct fixture fx;
 	uint8_t bytes[3000];
-	const size_t lens[3] = {1000, 1000, 1000};
-	struct qs_chunk_entry chunks[3] = {{.len = 0}};
-	struct qs_fetch items[3];
+	struct qs_chunk_entry chunks[40] = {{.len = 0}};
+	struct qs_fetch items[40];
 	struct qs_err err;
 
 	(void)state;
 	fixture_open(&fx);
 	qs_random(bytes, sizeof(bytes));
-	for (uint32_t i = 0; i < 3; i++) {
-		chunks[i].off = 1000 * i;
+	for (uint32_t i = 0; i < 40; i++) {
 		chunks[i].len = 1000;
-		qs_chunk_id(fx.keys, QS_KIND_DATA, 0, qs_span(bytes +
-			chunks[i].off, lens[i]), &chunks[i].id);
+		qs_random(chunks[i].id.b, 32);
 	}
+	qs_chunk_id(fx.keys, QS_KIND_DATA, 0, qs_span(bytes, 1000),
+		&chunks[0].id);
+	/* One wrong bit; the others are second names for chunk 0's place. */
+	qs_chunk_id(fx.keys, QS_KIND_DATA, 0, qs_span(bytes + 1000, 1000),
+		&chunks[1].id);
 	chunks[1].id.b[31] ^= 1;
-	/* A second name for a place that was found right under the first. */
-	chunks[2].off = 0;
+	chunks[1].off = 1000;
 	qs_pack_builder_add(fx.builder, QS_KIND_DATA, 0, QS_COMP_RAW,
-		qs_span(bytes, sizeof(bytes)), sizeof(bytes), chunks, 3);
+		qs_span(bytes, sizeof(bytes)), sizeof(bytes), chunks, 40);
 	fixture_flush(&fx);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 40; i++)
 		items[i] = (struct qs_fetch){.id = chunks[i].id,
 			.kind = QS_KIND_DATA, .len = 1000};
 	OK(qs_source_fetch(fx.source, items, 1, &err));
 	qs_source_release(fx.source, items, 1);
-	assert_int_equal(qs_source_fetch(fx.source, items, 3, &err),
+	assert_int_equal(qs_source_fetch(fx.source, items, 40, &err),
 		QS_ECORRUPT);
 	OK(items[0].code);
-	assert_int_equal(items[1].code, QS_ECORRUPT);
-	assert_int_equal(items[2].code, QS_ECORRUPT);
-	assert_null(items[2].data);
-	qs_source_release(fx.source, items, 3);
+	for (size_t i = 1; i < 40; i++) {
+		assert_int_equal(items[i].code, QS_ECORRUPT);
+		assert_null(items[i].data);
+	}
+	qs_source_release(fx.source, items, 40);
 	fixture_close(&fx);
 }
 

@@ -276,6 +276,22 @@ what_could_not_be_read_back_is_not_written(void **state)
 }
 
 static void
+a_content_of_lists_has_two_at_least(void **state)
+{
+	uint8_t refs[2 * QS_REF_LEN];
+	struct qs_node node = {.type = QS_NODE_FILE, .links = 1, .size = 10,
+		.name = text("x"), .content = {1, 1, refs}};
+
+	(void)state;
+	make_ref(refs, 1, 10);
+	make_ref(refs + QS_REF_LEN, 2, 20);
+	expect_refused(node);
+	node.content.count = 2;
+	node.size = 30;
+	round_trip(&node);
+}
+
+static void
 a_name_may_begin_with_dots(void **state)
 {
 	struct qs_node node = {.type = QS_NODE_FILE, .links = 1};
@@ -554,6 +570,7 @@ main(void)
 		cmocka_unit_test(every_type_comes_back_as_it_went),
 		cmocka_unit_test(every_wrong_field_is_refused),
 		cmocka_unit_test(what_could_not_be_read_back_is_not_written),
+		cmocka_unit_test(a_content_of_lists_has_two_at_least),
 		cmocka_unit_test(a_name_may_begin_with_dots),
 		cmocka_unit_test(xattrs_have_limits),
 		cmocka_unit_test(

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/* Which snapshots a command means. */
+#include <stdlib.h>
+
+#include "cli/cli_internal.h"
+
+struct qs_filter
+qs_cli_filter(const struct qs_cli_filter *options)
+{
+	return (struct qs_filter){
+		.hosts = options->hosts.items,
+		.host_count = options->hosts.count,
+		.tags = options->tags.items,
+		.tag_count = options->tags.count,
+		.paths = options->paths.items,
+		.path_count = options->paths.count,
+	};
+}
+
+void
+qs_cli_short_id(const struct qs_snapshot *snapshot,
+	char out[static QS_CLI_SHORT + 1])
+{
+	qs_hex(out, snapshot->record.b, QS_CLI_SHORT / 2);
+}
+
+enum qs_code
+qs_cli_snapshot(const struct qs_folder *folder, const char *text,
+	const struct qs_cli_filter *filter, const struct qs_snapshot **out,
+	const char **sub, struct qs_err *err)
+{
+	static const struct qs_cli_filter none;
+	struct qs_filter narrow = qs_cli_filter(filter != NULL ? filter :
+		&none);
+	const char *colon = strchr(text, ':');
+	char *id;
+	enum qs_code rc;
+
+	if (colon == NULL) {
+		*sub = "";
+		return qs_folder_find(folder, text, &narrow, out, err);
+	}
+	id = strndup(text, (size_t)(colon - text));
+	if (id == NULL)
+		return qs_fail_nomem(err, "finding a snapshot");
+	rc = qs_folder_find(folder, id, &narrow, out, err);
+	free(id);
+	if (rc == QS_OK)
+		*sub = colon + 1;
+	return rc;
+}
+
+enum qs_code
+qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
+	size_t count, const struct qs_cli_filter *filter,
+	const struct qs_snapshot ***out, size_t *out_count,
+	struct qs_err *err)
+{
+	const struct qs_filter narrow = qs_cli_filter(filter);
+	const size_t all = qs_folder_snapshot_count(folder);
+	const struct qs_snapshot **found = calloc((all > count ? all : count) +
+		1, sizeof(const struct qs_snapshot *));
+	size_t n = 0;
+
+	if (found == NULL)
+		return qs_fail_nomem(err, "choosing snapshots");
+	for (size_t i = 0; count == 0 && i < all; i++) {
+		const struct qs_snapshot *one = qs_folder_snapshot(folder, i);
+
+		if (qs_filter_match(&narrow, one))
+			found[n++] = one;
+	}
+	for (size_t i = 0; i < count; i++) {
+		enum qs_code rc = qs_folder_find(folder, ids[i], &narrow,
+			&found[n], err);
+		bool is_twice = false;
+
+		if (rc != QS_OK) {
+			free((void *)(uintptr_t)found);
+			return rc;
+		}
+		for (size_t j = 0; j < n; j++)
+			is_twice = is_twice || found[j] == found[n];
+		n += is_twice ? 0 : 1;
+	}
+	*out = found;
+	*out_count = n;
+	return QS_OK;
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: ISC */
+/* restore: set up, start the workers, walk, and say what came of it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "snapshot/restore_internal.h"
+
+#define RESTORE_THREADS_MAX 64
+#define RESTORE_CACHE QS_SOURCE_CACHE
+
+/* ------------------------------------------------------------- reporting */
+
+static void
+tell(struct restore *restore, const struct qs_event *event)
+{
+	if (restore->report->event == NULL)
+		return;
+	pthread_mutex_lock(&restore->lock);
+	restore->report->event(restore->report->arg, event);
+	pthread_mutex_unlock(&restore->lock);
+}
+
+void
+restore_event(struct restore *restore, enum qs_event_kind kind,
+	const char *path, const struct qs_node *node)
+{
+	const struct qs_event event = {.kind = kind, .path = path,
+		.type = node->type, .size = node->size};
+
+	tell(restore, &event);
+}
+
+void
+restore_note(struct restore *restore, const char *path,
+	const struct qs_err *err)
+{
+	const struct qs_event event = {.kind = QS_EVENT_WARNING,
+		.path = path, .err = err};
+
+	tell(restore, &event);
+}
+
+void
+restore_warn(struct restore *restore, const char *path,
+	const struct qs_err *err)
+{
+	/* These befall every file to come, too. */
+	if (err->code == QS_ENOSPC || err->code == QS_ENOMEM ||
+	    err->code == QS_ECANCELED) {
+		restore_stop(restore, err);
+		return;
+	}
+	(void)atomic_fetch_add(&restore->errors, 1);
+	(void)atomic_fetch_add(&restore->report->progress->errors, 1);
+	restore_note(restore, path, err);
+}
+
+void
+restore_stop(struct restore *restore, const struct qs_err *err)
+{
+	pthread_mutex_lock(&restore->lock);
+	if (restore->failure.code == QS_OK)
+		restore->failure = *err;
+	pthread_mutex_unlock(&restore->lock);
+	atomic_store(&restore->is_stopped, true);
+}
+
+bool
+restore_stopped(struct restore *restore)
+{
+	struct qs_err err;
+
+	if (atomic_load(&restore->is_stopped))
+		return true;
+	if (!atomic_load(&restore->report->progress->cancel))
+		return false;
+	(void)qs_fail(&err, QS_ECANCELED, "restoring was interrupted");
+	restore_stop(restore, &err);
+	return true;
+}
+
+bool
+restore_selects(const struct restore *restore, const char *path, bool *below)
+{
+	const struct qs_restore_options *options = restore->options;
+
+	*below = false;
+	if (options->exclude != NULL &&
+	    qs_patterns_match(options->exclude, path, NULL))
+		return false;
+	if (options->include == NULL || qs_patterns_empty(options->include))
+		return true;
+	return qs_patterns_match(options->include, path, below);
+}
+
+enum qs_code
+restore_number(struct restore *restore, uint64_t *number, struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+	uint8_t *more;
+
+	if (restore->options->verify &&
+	    restore->number / 8 >= restore->marks.len) {
+		pthread_mutex_lock(&restore->lock);
+		rc = qs_buf_extend(&restore->marks, 4096, &more, err);
+		if (rc == QS_OK)
+			memset(more, 0, 4096);
+		pthread_mutex_unlock(&restore->lock);
+	}
+	if (rc == QS_OK)
+		*number = restore->number++;
+	return rc;
+}
+
+void
+restore_mark(struct restore *restore, uint64_t number)
+{
+	if (!restore->options->verify)
+		return;
+	pthread_mutex_lock(&restore->lock);
+	if (number / 8 < restore->marks.len)
+		restore->marks.data[number / 8] |= (uint8_t)(1u << number % 8);
+	pthread_mutex_unlock(&restore->lock);
+}
+
+bool
+restore_is_marked(struct restore *restore, uint64_t number)
+{
+	return number / 8 < restore->marks.len &&
+		(restore->marks.data[number / 8] >> number % 8 & 1) != 0;
+}
+
+static void
+tell_count(struct restore *restore, uint64_t count, const char *what)
+{
+	struct qs_err err;
+
+	if (count == 0)
+		return;
+	(void)qs_fail(&err, QS_EUNSUPPORTED, "%llu %s",
+		(unsigned long long)count, what);
+	restore_note(restore, NULL, &err);
+}
+
+static void
+tell_dropped(struct restore *restore)
+{
+	tell_count(restore, restore->dropped_modes, "files were restored "
+		"without their setuid, setgid or sticky bits");
+	tell_count(restore, restore->dropped_xattrs, "privileged attributes "
+		"(trusted.*, capabilities) were left out");
+	tell_count(restore, restore->dropped_devices,
+		"device nodes were left out");
+	tell_count(restore, restore->refused_xattrs, "extended attributes "
+		"were left out: the target's file system takes none");
+}
+
+/* ---------------------------------------------------------------- set up */
+
+/* 1024 folders in folders, and those of the files under way, are open. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur >= 2 * RESTORE_DIR_ROOM)
+		return;
+	limit.rlim_cur = limit.rlim_max < 2 * RESTORE_DIR_ROOM ?
+		limit.rlim_max : 2 * RESTORE_DIR_ROOM;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void
+warn_space(struct restore *restore, const struct qs_snapshot *snapshot)
+{
+	const struct qs_restore_options *options = restore->options;
+	struct statvfs fs;
+	struct qs_err err;
+	uint64_t free_bytes;
+
+	if (snapshot == NULL || options->include != NULL ||
+	    (options->subpath != NULL && options->subpath[0] != '\0') ||
+	    restore->target_fd < 0)
+		return;
+	restore->report->progress->files_total = snapshot->totals.files;
+	restore->report->progress->bytes_total = snapshot->totals.bytes;
+	if (fstatvfs(restore->target_fd, &fs) != 0)
+		return;
+	if (__builtin_mul_overflow((uint64_t)fs.f_bavail,
+	    (uint64_t)fs.f_frsize, &free_bytes) ||
+	    free_bytes >= snapshot->totals.bytes)
+		return;
+	(void)qs_fail(&err, QS_ENOSPC, "target %s: %llu bytes are free, the "
+		"snapshot has %llu: it may not fit", options->target,
+		(unsigned long long)free_bytes,
+		(unsigned long long)snapshot->totals.bytes);
+	restore_note(restore, NULL, &err);
+}
+
+static enum qs_code
+set_up(struct restore *restore, size_t threads, struct qs_err *err)
+{
+	enum qs_code rc;
+	int count;
+
+	restore->euid = geteuid();
+	restore->egid = getegid();
+	count = getgroups(0, NULL);
+	if (count > 0) {
+		restore->groups = calloc((size_t)count, sizeof(gid_t));
+		if (restore->groups == NULL)
+			return qs_fail_nomem(err, "restoring");
+		count = getgroups(count, restore->groups);
+		restore->group_count = count > 0 ? (size_t)count : 0;
+	}
+	qs_random(&restore->partial_base, sizeof(restore->partial_base));
+	restore->job_count = 2 * threads + 4;
+	restore->jobs = calloc(restore->job_count, sizeof(*restore->jobs));
+	if (restore->jobs == NULL)
+		return qs_fail_nomem(err, "restoring");
+	rc = qs_queue_new(restore->job_count, &restore->idle, err);
+	if (rc == QS_OK)
+		rc = qs_queue_new(restore->job_count, &restore->ready, err);
+	for (size_t i = 0; rc == QS_OK && i < restore->job_count; i++)
+		(void)qs_queue_push(restore->idle, &restore->jobs[i]);
+	return rc;
+}
+
+static void
+tear_down(struct restore *restore)
+{
+	for (size_t i = 0; restore->jobs != NULL && i < restore->job_count;
+	    i++)
+		qs_buf_clear(&restore->jobs[i].bytes);
+	free(restore->jobs);
+	free(restore->groups);
+	qs_queue_free(restore->idle);
+	qs_queue_free(restore->ready);
+	qs_buf_clear(&restore->marks);
+	restore_links_clear(&restore->links);
+	pthread_cond_destroy(&restore->link_done);
+	pthread_mutex_destroy(&restore->lock);
+}
+
+static size_t
+thread_count(const struct qs_restore_options *options)
+{
+	size_t threads = options->threads;
+
+	if (threads == 0)
+		threads = qs_cpu_count() < 2 ? 2 : qs_cpu_count();
+	return threads > RESTORE_THREADS_MAX ? RESTORE_THREADS_MAX : threads;
+}
+
+/* ------------------------------------------------------------------- run */
+
+static enum qs_code
+walk_or_one(struct restore *restore, const struct qs_node *node,
+	const char *prefix, struct restore_folder *target, struct qs_err *err)
+{
+	bool below;
+
+	if (node->type == QS_NODE_DIR)
+		return restore_walk(restore, &node->content, prefix, target,
+			err);
+	if (restore_selects(restore, prefix, &below))
+		restore_entry(restore, target, node, prefix,
+			(size_t)(strrchr(prefix, '/') + 1 - prefix));
+	restore_flush(restore);
+	return QS_OK;
+}
+
+static enum qs_code
+with_workers(struct restore *restore, const struct qs_node *node,
+	const char *prefix, struct restore_folder *target, struct qs_err *err)
+{
+	struct qs_thread *threads[RESTORE_THREADS_MAX] = {NULL};
+	const size_t count = thread_count(restore->options);
+	enum qs_code rc = QS_OK;
+
+	for (size_t i = 0; rc == QS_OK && i < count; i++)
+		rc = qs_thread_start(&threads[i], restore_work_run, restore,
+			"restore", err);
+	if (rc == QS_OK)
+		rc = walk_or_one(restore, node, prefix, target, err);
+	qs_queue_close(restore->ready);
+	for (size_t i = 0; i < count; i++)
+		qs_thread_join(threads[i]);
+	return rc;
+}
+
+static enum qs_code
+verify_all(struct restore *restore, const struct qs_node *node,
+	const char *prefix, struct qs_err *err)
+{
+	restore->number = 0;
+	if (node->type == QS_NODE_DIR)
+		return restore_verify(restore, &node->content, prefix, err);
+	if (node->type == QS_NODE_FILE)
+		restore_verify_file(restore, node, prefix,
+			(size_t)(strrchr(prefix, '/') + 1 - prefix));
+	return QS_OK;
+}
+
+static enum qs_code
+run(struct restore *restore, const struct qs_node *node, const char *prefix,
+	const struct qs_snapshot *snapshot, struct qs_err *err)
+{
+	struct restore_folder *target = NULL;
+	enum qs_code rc = restore_target_open(restore,
+		node->type == QS_NODE_DIR ? prefix : "", &target, err);
+
+	if (rc != QS_OK)
+		return rc;
+	restore->target_fd = target->fd;
+	warn_space(restore, snapshot);
+	rc = with_workers(restore, node, prefix, target, err);
+	if (rc == QS_OK && restore->failure.code == QS_OK &&
+	    target->fd >= 0 && !restore->options->dry_run) {
+		/* One for all: each file alone would cost a disk's turn. */
+		if (syncfs(target->fd) != 0 && errno != ENOSYS &&
+		    errno != EINVAL)
+			rc = qs_fail_errno(err, "target %s: cannot sync",
+				restore->options->target);
+		if (rc == QS_OK && restore->options->verify)
+			rc = verify_all(restore, node, prefix, err);
+	}
+	restore_folder_drop(restore, target);
+	if (rc == QS_OK && restore->failure.code != QS_OK) {
+		*err = restore->failure;
+		rc = err->code;
+	}
+	return rc;
+}
+
+/* "/a/b" from what the user gave; "" for the root. */
+static enum qs_code
+make_prefix(const char *subpath, struct qs_buf *prefix, struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+
+	while (rc == QS_OK && subpath != NULL && *subpath != '\0') {
+		const size_t len = strcspn(subpath, "/");
+
+		if (len > 0) {
+			rc = qs_buf_append(prefix, "/", 1, err);
+			if (rc == QS_OK)
+				rc = qs_buf_append(prefix, subpath, len, err);
+		}
+		subpath += len;
+		subpath += *subpath == '/';
+	}
+	return rc == QS_OK ? qs_buf_append(prefix, "", 1, err) : rc;
+}
+
+static void
+fill_result(const struct restore *restore, struct qs_restore_result *out)
+{
+	*out = (struct qs_restore_result){
+		.files_restored = restore->files_restored,
+		.files_skipped = restore->files_skipped,
+		.files_deleted = restore->files_deleted,
+		.dirs = restore->dirs,
+		.others = restore->others,
+		.total_files = restore->total_files,
+		.total_bytes = restore->total_bytes,
+		.bytes_restored = restore->bytes_restored,
+		.bytes_skipped = restore->bytes_skipped,
+		.errors = restore->errors,
+		.verified = restore->verified,
+	};
+}
+
+enum qs_code
+qs_restore_tree(struct qs_source *source, const struct qs_content *root,
+	const struct qs_snapshot *snapshot,
+	const struct qs_restore_options *options,
+	const struct qs_report *report, struct qs_restore_result *out,
+	struct qs_err *err)
+{
+	struct restore restore = {.source = source, .root = root,
+		.options = options, .report = report, .target_fd = -1};
+	struct qs_buf bytes = {NULL, 0, 0}, prefix = {NULL, 0, 0};
+	struct qs_node node;
+	enum qs_code rc;
+
+	restore.failure.code = QS_OK;
+	(void)pthread_mutex_init(&restore.lock, NULL);
+	(void)pthread_cond_init(&restore.link_done, NULL);
+	raise_descriptors();
+	rc = set_up(&restore, thread_count(options), err);
+	if (rc == QS_OK)
+		rc = make_prefix(options->subpath, &prefix, err);
+	if (rc == QS_OK)
+		rc = qs_tree_find(source, root, (const char *)prefix.data,
+			&bytes, &node, err);
+	if (rc == QS_OK)
+		rc = run(&restore, &node, (const char *)prefix.data, snapshot,
+			err);
+	if (rc == QS_OK) {
+		tell_dropped(&restore);
+		fill_result(&restore, out);
+	}
+	tear_down(&restore);
+	qs_buf_clear(&prefix);
+	qs_buf_clear(&bytes);
+	return rc;
+}
+
+enum qs_code
+qs_restore(struct qs_folder *folder, const struct qs_snapshot *snapshot,
+	const struct qs_restore_options *options,
+	const struct qs_report *report, struct qs_restore_result *out,
+	struct qs_err *err)
+{
+	const struct qs_content root = qs_snapshot_root(snapshot);
+	struct qs_source *source = NULL;
+	enum qs_code rc = qs_source_new(folder, RESTORE_CACHE, &source, err);
+
+	if (rc == QS_OK)
+		rc = qs_restore_tree(source, &root, snapshot, options, report,
+			out, err);
+	qs_source_free(source);
+	return rc;
+}

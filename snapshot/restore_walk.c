@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * restore_walk: through the tree of the snapshot in the caller's thread: what
+ * is wanted, what is there already, folders, and the work for the others.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "snapshot/restore_internal.h"
+
+struct level {
+	struct restore_folder *folder;
+	size_t path_len;    /* as walked */
+	bool is_incomplete; /* some of its entries could not be read */
+	struct restore_extra *extra; /* or NULL */
+};
+
+struct walk {
+	struct restore *restore;
+	struct restore_folder *target;
+	struct qs_buf path; /* as in the snapshot, with '/' in front */
+	size_t prefix_len;
+	struct level *levels;
+	size_t depth;
+	struct qs_err failure; /* of the walk itself */
+};
+
+/* --------------------------------------------------- what is there already */
+
+enum verdict { VERDICT_NEW, VERDICT_REPLACE, VERDICT_KEEP };
+
+static int64_t
+mtime_of(const struct stat *st)
+{
+	return (int64_t)((uint64_t)st->st_mtim.tv_sec * 1000000000u) +
+		st->st_mtim.tv_nsec;
+}
+
+static bool
+is_unchanged(const struct stat *st, const struct qs_node *node)
+{
+	if (mtime_of(st) != node->mtime_ns)
+		return false;
+	if (node->type == QS_NODE_FILE)
+		return S_ISREG(st->st_mode) &&
+			(uint64_t)st->st_size == node->size;
+	return node->type == QS_NODE_SYMLINK && S_ISLNK(st->st_mode) &&
+		(uint64_t)st->st_size == node->target.len;
+}
+
+static enum verdict
+judge(const struct restore *restore, const struct stat *st,
+	const struct qs_node *node)
+{
+	switch (restore->options->overwrite) {
+	case QS_OVERWRITE_ALWAYS:
+		return VERDICT_REPLACE;
+	case QS_OVERWRITE_IF_CHANGED:
+		return is_unchanged(st, node) ? VERDICT_KEEP :
+			VERDICT_REPLACE;
+	case QS_OVERWRITE_IF_NEWER:
+		return mtime_of(st) < node->mtime_ns ? VERDICT_REPLACE :
+			VERDICT_KEEP;
+	case QS_OVERWRITE_NEVER:
+		break;
+	}
+	return VERDICT_KEEP;
+}
+
+static enum qs_code
+decide(const struct restore *restore, const struct restore_folder *folder,
+	const struct qs_node *node, const char *name, enum verdict *verdict,
+	struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+	struct stat st;
+
+	*verdict = VERDICT_NEW;
+	if (folder->is_fresh || folder->fd < 0)
+		return QS_OK;
+	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? QS_OK : qs_fail_errno(err,
+			"cannot look at what is there");
+	if (!S_ISDIR(st.st_mode)) {
+		*verdict = judge(restore, &st, node);
+		return QS_OK;
+	}
+	if (!restore->options->delete_extra)
+		return qs_fail(err, QS_EEXIST, "a folder is in the way");
+	if (!restore->options->dry_run)
+		rc = restore_remove(folder->fd, name, err);
+	return rc != QS_OK ? qs_fail_while(err, "a folder is in the way") :
+		QS_OK;
+}
+
+/* ------------------------------------------------------------- hard links */
+
+static enum link_state
+wait_for(struct restore *restore, struct restore_link *link)
+{
+	enum link_state state;
+
+	/* Its first name may still be in the job that is being filled. */
+	restore_flush(restore);
+	pthread_mutex_lock(&restore->lock);
+	while (link->state == LINK_PENDING)
+		pthread_cond_wait(&restore->link_done, &restore->lock);
+	state = link->state;
+	pthread_mutex_unlock(&restore->lock);
+	return state;
+}
+
+static bool
+is_pending(struct restore *restore, struct restore_link *link)
+{
+	bool pending;
+
+	pthread_mutex_lock(&restore->lock);
+	pending = link->state == LINK_PENDING;
+	pthread_mutex_unlock(&restore->lock);
+	return pending;
+}
+
+/*
+ * true: it is there now, as one more name.  Otherwise *link is what is to be
+ * told when it is written: only what this run wrote is ever linked to.
+ */
+static bool
+try_link(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, size_t skip,
+	bool replaces, struct restore_link **link)
+{
+	const char *name = strrchr(path, '/') + 1;
+	struct restore_link *known =
+		restore_links_find(&restore->links, node->link_group);
+	enum link_state state;
+	struct qs_err err;
+
+	*link = NULL;
+	if (known == NULL) {
+		if (restore_links_add(&restore->links, node, path + skip,
+		    link, &err) != QS_OK)
+			restore_stop(restore, &err);
+		return false;
+	}
+	if (!restore_link_fits(known, node))
+		return false; /* it changed while it was saved */
+	state = is_pending(restore, known) ? wait_for(restore, known) :
+		known->state;
+	if (state == LINK_DONE && restore_link_make(restore, folder, known,
+	    name, replaces, &err) == QS_OK) {
+		if (++known->seen >= node->links)
+			restore_links_drop(&restore->links, known);
+		(void)atomic_fetch_add(&restore->files_restored, 1);
+		(void)atomic_fetch_add(&restore->report->progress->files_done,
+			1);
+		(void)atomic_fetch_add(&restore->report->progress->bytes_done,
+			node->size);
+		restore_event(restore, QS_EVENT_RESTORED, path, node);
+		return true;
+	}
+	if (state == LINK_DONE && !restore_stopped(restore)) {
+		(void)qs_fail_while(&err, "restored as a file of its own");
+		restore_note(restore, path, &err);
+	}
+	/* This one becomes the first. */
+	restore_links_drop(&restore->links, known);
+	if (restore_links_add(&restore->links, node, path + skip, link,
+	    &err) != QS_OK)
+		restore_stop(restore, &err);
+	return false;
+}
+
+/* ---------------------------------------------------------------- entries */
+
+static void
+kept(struct restore *restore, const struct qs_node *node, const char *path)
+{
+	if (node->type == QS_NODE_FILE) {
+		restore->files_skipped++;
+		restore->bytes_skipped += node->size;
+		(void)atomic_fetch_add(&restore->report->progress->files_done,
+			1);
+		(void)atomic_fetch_add(&restore->report->progress->bytes_done,
+			node->size);
+	}
+	restore_event(restore, QS_EVENT_KEPT, path, node);
+}
+
+static void
+add_file(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, size_t skip,
+	bool replaces, uint64_t number)
+{
+	struct restore_file file = {.folder = folder, .replaces = replaces,
+		.number = number};
+
+	if (restore->options->dry_run) {
+		(void)atomic_fetch_add(&restore->files_restored, 1);
+		(void)atomic_fetch_add(&restore->bytes_restored, node->size);
+		restore_event(restore, QS_EVENT_RESTORED, path, node);
+		return;
+	}
+	if (node->link_group != 0 && node->links > 1 && try_link(restore,
+	    folder, node, path, skip, replaces, &file.link))
+		return;
+	restore_folder_take(folder);
+	restore_file_add(restore, &file, node, path);
+}
+
+static void
+add_other(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, bool replaces)
+{
+	const bool is_device = node->type == QS_NODE_CHARDEV ||
+		node->type == QS_NODE_BLOCKDEV;
+	struct qs_err err;
+
+	if (is_device && !restore->options->privileged) {
+		(void)atomic_fetch_add(&restore->dropped_devices, 1);
+		return;
+	}
+	if (!restore->options->dry_run && restore_node(restore, folder, node,
+	    strrchr(path, '/') + 1, replaces, &err) != QS_OK) {
+		restore_warn(restore, path, &err);
+		return;
+	}
+	(void)atomic_fetch_add(&restore->others, 1);
+	restore_event(restore, QS_EVENT_RESTORED, path, node);
+}
+
+void
+restore_entry(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, size_t skip)
+{
+	enum verdict verdict = VERDICT_NEW;
+	uint64_t number = 0;
+	struct qs_err err;
+	enum qs_code rc = restore_folder_make(restore, folder, &err);
+
+	if (node->type == QS_NODE_FILE) {
+		restore->total_files++;
+		restore->total_bytes += node->size;
+		if (rc == QS_OK)
+			rc = restore_number(restore, &number, &err);
+		else
+			restore->number++;
+	}
+	if (rc == QS_OK)
+		rc = decide(restore, folder, node, strrchr(path, '/') + 1,
+			&verdict, &err);
+	if (rc != QS_OK)
+		restore_warn(restore, path, &err);
+	else if (verdict == VERDICT_KEEP)
+		kept(restore, node, path);
+	else if (node->type == QS_NODE_FILE)
+		add_file(restore, folder, node, path, skip,
+			verdict == VERDICT_REPLACE, number);
+	else
+		add_other(restore, folder, node, path,
+			verdict == VERDICT_REPLACE);
+}
+
+/* ---------------------------------------------------------------- folders */
+
+static void
+pop(struct walk *walk, bool is_complete)
+{
+	struct level *level = &walk->levels[--walk->depth];
+
+	if (level->extra != NULL && is_complete && !level->is_incomplete)
+		restore_extra_upto(walk->restore, level->extra, level->folder,
+			qs_span(NULL, 0));
+	restore_extra_free(level->extra);
+	restore_folder_drop(walk->restore, level->folder);
+}
+
+/* Takes the folder. */
+static void
+push(struct walk *walk, struct restore_folder *folder, size_t path_len)
+{
+	struct level *level = &walk->levels[walk->depth++];
+	struct qs_err err;
+
+	*level = (struct level){.folder = folder, .path_len = path_len};
+	if (!walk->restore->options->delete_extra || folder->is_fresh)
+		return;
+	if (folder->fd < 0)
+		restore_folder_look(folder);
+	if (folder->fd >= 0 &&
+	    restore_extra_read(folder, &level->extra, &err) != QS_OK)
+		restore_warn(walk->restore, folder->path, &err);
+}
+
+static enum qs_visit_next
+enter(struct walk *walk, const struct qs_visit *visit, bool is_wanted)
+{
+	struct restore *restore = walk->restore;
+	struct restore_folder *parent = walk->levels[visit->depth - 1].folder;
+	const char *path = (const char *)walk->path.data;
+	struct restore_folder *folder = NULL;
+	uint64_t number = 0;
+	struct qs_err err;
+	enum qs_code rc = restore_number(restore, &number, &err);
+
+	if (rc == QS_OK)
+		rc = restore_folder_new(parent, visit->node, path, &folder,
+			&err);
+	if (rc == QS_OK) {
+		folder->is_wanted = is_wanted;
+		if (is_wanted)
+			rc = restore_folder_make(restore, folder, &err);
+	}
+	if (rc != QS_OK) {
+		restore_warn(restore, path, &err);
+		if (folder != NULL)
+			folder->is_wanted = false;
+		restore_folder_drop(restore, folder);
+		return QS_VISIT_SKIP;
+	}
+	push(walk, folder, visit->path_len);
+	restore_mark(restore, number);
+	if (is_wanted)
+		restore_event(restore, QS_EVENT_RESTORED, path, visit->node);
+	return QS_VISIT_GO;
+}
+
+static enum qs_code
+set_path(struct walk *walk, const struct qs_visit *visit, struct qs_err *err)
+{
+	enum qs_code rc;
+
+	walk->path.len = walk->prefix_len;
+	rc = qs_buf_append(&walk->path, "/", 1, err);
+	if (rc == QS_OK)
+		rc = qs_buf_append(&walk->path, visit->path,
+			visit->path_len + 1, err);
+	return rc;
+}
+
+static enum qs_visit_next
+see_node(struct walk *walk, const struct qs_visit *visit)
+{
+	struct restore *restore = walk->restore;
+	const struct level *above;
+	bool is_wanted, below = false;
+
+	/* What could not be entered is left without a word from the walk. */
+	while (walk->depth > visit->depth)
+		pop(walk, false);
+	if (visit->depth == 0) {
+		restore_folder_take(walk->target);
+		push(walk, walk->target, 0);
+		return QS_VISIT_GO;
+	}
+	if (set_path(walk, visit, &walk->failure) != QS_OK) {
+		restore_stop(restore, &walk->failure);
+		return QS_VISIT_STOP;
+	}
+	above = &walk->levels[visit->depth - 1];
+	if (above->extra != NULL)
+		restore_extra_upto(restore, above->extra, above->folder,
+			visit->node->name);
+	is_wanted = restore_selects(restore, (const char *)walk->path.data,
+		&below);
+	if (visit->node->type == QS_NODE_DIR)
+		return is_wanted || below ? enter(walk, visit, is_wanted) :
+			QS_VISIT_SKIP;
+	if (is_wanted)
+		restore_entry(restore, above->folder, visit->node,
+			(const char *)walk->path.data, walk->prefix_len + 1);
+	return QS_VISIT_GO;
+}
+
+static enum qs_visit_next
+see(void *arg, const struct qs_visit *visit)
+{
+	struct walk *walk = arg;
+
+	if (restore_stopped(walk->restore))
+		return QS_VISIT_STOP;
+	if (visit->what == QS_VISIT_NODE)
+		return see_node(walk, visit);
+	while (walk->depth > visit->depth + 1)
+		pop(walk, false);
+	if (walk->depth == visit->depth + 1)
+		pop(walk, true);
+	return QS_VISIT_GO;
+}
+
+static void
+see_trouble(void *arg, const char *path, const struct qs_err *trouble)
+{
+	struct walk *walk = arg;
+	const struct level *top;
+	struct qs_err err = *trouble;
+
+	while (walk->depth > 1 &&
+	    walk->levels[walk->depth - 1].path_len > strlen(path))
+		pop(walk, false);
+	if (walk->depth == 0)
+		return;
+	top = &walk->levels[walk->depth - 1];
+	/* What can't be read may be in the snapshot: nothing is deleted. */
+	walk->levels[walk->depth - 1].is_incomplete = true;
+	(void)qs_fail_while(&err, "the folder's list of files");
+	restore_warn(walk->restore, top->folder->path, &err);
+}
+
+enum qs_code
+restore_walk(struct restore *restore, const struct qs_content *root,
+	const char *prefix, struct restore_folder *target, struct qs_err *err)
+{
+	struct walk walk = {.restore = restore, .target = target,
+		.prefix_len = strlen(prefix)};
+	const struct qs_visitor visitor = {see, see_trouble, &walk};
+	enum qs_code rc = qs_buf_append(&walk.path, prefix, walk.prefix_len,
+		err);
+
+	walk.levels = calloc(QS_DEPTH_MAX + 2, sizeof(*walk.levels));
+	if (walk.levels == NULL)
+		rc = qs_fail_nomem(err, "restoring a tree");
+	if (rc == QS_OK)
+		rc = qs_tree_walk(restore->source, root, &visitor, err);
+	restore_flush(restore);
+	while (walk.depth > 0)
+		pop(&walk, false);
+	free(walk.levels);
+	qs_buf_clear(&walk.path);
+	return rc;
+}

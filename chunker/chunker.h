@@ -28,7 +28,7 @@
 struct qs_chunker_params {
 	uint32_t id;	 /* QS_CHUNKER_QCDC1 */
 	uint8_t c_bits;	 /* one position in 2^c_bits is an anchor */
-	uint8_t d_bits;	 /* a cut is displaced by 0 .. 2^d_bits - 1 bytes */
+	uint8_t d_bits;	 /* a cut is displaced by less than 2^d_bits bytes */
 	uint8_t window;	 /* bytes the PRF sees */
 	uint8_t s_small; /* one anchor in 2^s_small cuts, below nrm ... */
 	uint8_t s_large; /* ... and one in 2^s_large from there on */

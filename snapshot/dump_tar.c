@@ -202,6 +202,11 @@ put_file(struct tar *tar, const struct qs_node *node, struct qs_err *err)
 		return rc;
 	if (rc == QS_ENOMEM || rc == QS_ECANCELED)
 		return rc;
+	/* What is not in the archive can't be linked to. */
+	if (!tar->is_header_out && node->link_group != 0 &&
+	    restore_links_find(&tar->links, node->link_group) != NULL)
+		restore_links_drop(&tar->links, restore_links_find(
+			&tar->links, node->link_group));
 	/* One damaged object costs its files and not the archive. */
 	(void)qs_fail_while(err, !tar->is_header_out ? "left out" :
 		"cut at byte %llu, the rest is zeros",

@@ -224,14 +224,15 @@ delete_one(struct restore *restore, const struct restore_folder *folder,
 	const char *text;
 	bool below = false;
 	struct qs_err err;
-	enum qs_code rc = qs_buf_printf(&path, &err, "%s/%s",
-		folder->path[1] == '\0' ? "" : folder->path, name);
+	enum qs_code rc = restore_folder_path(folder, &path, &err);
 
 	if (rc == QS_OK)
-		rc = qs_buf_append(&path, "", 1, &err);
+		rc = qs_buf_append(&path, "/", 1, &err);
+	if (rc == QS_OK)
+		rc = qs_buf_append(&path, name, strlen(name) + 1, &err);
 	if (rc != QS_OK) {
 		qs_buf_clear(&path);
-		restore_warn(restore, folder->path, &err);
+		restore_warn(restore, folder->name, &err);
 		return;
 	}
 	text = (const char *)path.data;

@@ -39,12 +39,11 @@ restore_target_open(struct restore *restore, const char *prefix,
 		return qs_fail_nomem(err, "opening the target");
 	folder->references = 1;
 	folder->fd = -1;
-	folder->path = strdup(prefix[0] == '\0' ? "/" : prefix);
-	if (folder->path == NULL) {
+	folder->name = strdup(prefix);
+	if (folder->name == NULL) {
 		rc = qs_fail_nomem(err, "opening the target");
 		goto out;
 	}
-	folder->name = folder->path;
 	if (!restore->options->dry_run)
 		rc = qs_dir_make(target, 0700, err);
 	if (rc == QS_OK)
@@ -66,23 +65,23 @@ out:
 
 enum qs_code
 restore_folder_new(struct restore_folder *parent, const struct qs_node *node,
-	const char *path, struct restore_folder **out, struct qs_err *err)
+	struct restore_folder **out, struct qs_err *err)
 {
 	struct restore_folder *folder = calloc(1, sizeof(*folder));
 	enum qs_code rc;
 
 	if (folder == NULL)
 		return qs_fail_nomem(err, "restoring a folder");
-	folder->path = strdup(path);
+	folder->name = strndup((const char *)node->name.data,
+		node->name.len);
 	rc = qs_buf_append(&folder->entry, node->encoded.data,
 		node->encoded.len, err);
-	if (folder->path == NULL || rc != QS_OK) {
+	if (folder->name == NULL || rc != QS_OK) {
 		qs_buf_clear(&folder->entry);
-		free(folder->path);
+		free(folder->name);
 		free(folder);
 		return qs_fail_nomem(err, "restoring a folder");
 	}
-	folder->name = strrchr(folder->path, '/') + 1;
 	folder->fd = -1;
 	folder->references = 1;
 	folder->parent = parent;
@@ -222,7 +221,7 @@ finish(struct restore *restore, struct restore_folder *folder)
 		rc = restore_meta_fd(restore, folder->fd, &node, &had, &err);
 	}
 	if (rc != QS_OK)
-		restore_warn(restore, folder->path, &err);
+		restore_warn_folder(restore, folder, &err);
 }
 
 void
@@ -235,7 +234,7 @@ restore_folder_drop(struct restore *restore, struct restore_folder *folder)
 		finish(restore, folder);
 		qs_fd_close(&folder->fd);
 		qs_buf_clear(&folder->entry);
-		free(folder->path);
+		free(folder->name);
 		free(folder);
 		folder = parent;
 	}

@@ -44,8 +44,7 @@ struct restore_folder {
 	dev_t dev;
 	mode_t old_mode;
 	struct qs_buf entry; /* its node; empty: the target */
-	char *path;          /* as in the snapshot, with a '/' in front */
-	const char *name;    /* the end of path */
+	char *name;          /* of the target: "", or "/a/b" of a subpath */
 };
 
 enum link_state { LINK_PENDING, LINK_DONE, LINK_FAILED };
@@ -153,7 +152,7 @@ struct restore {
 	uint64_t total_files, total_bytes, number, verified;
 };
 
-/* --------------------------------------------------------- restore.c */
+/* -------------------------------------- restore.c, restore_report.c */
 
 /* qs_restore for who has no folder; snapshot may be NULL. */
 enum qs_code qs_restore_tree(struct qs_source *source,
@@ -166,6 +165,13 @@ void restore_event(struct restore *restore, enum qs_event_kind kind,
 /* A warning; counted as an error. A full disk, for one, stops the run. */
 void restore_warn(struct restore *restore, const char *path,
 	const struct qs_err *err);
+void restore_warn_folder(struct restore *restore,
+	const struct restore_folder *folder, const struct qs_err *err);
+/* NUL-terminated; "" is the target of a whole snapshot. */
+enum qs_code restore_folder_path(const struct restore_folder *folder,
+	struct qs_buf *out, struct qs_err *err);
+/* A word for all that was left out on purpose. */
+void restore_tell_dropped(struct restore *restore);
 /* Told, not counted. */
 void restore_note(struct restore *restore, const char *path,
 	const struct qs_err *err);
@@ -199,8 +205,8 @@ enum qs_code restore_target_open(struct restore *restore, const char *prefix,
 	struct restore_folder **out, struct qs_err *err);
 /* Takes a reference to parent. Nothing is made. */
 enum qs_code restore_folder_new(struct restore_folder *parent,
-	const struct qs_node *node, const char *path,
-	struct restore_folder **out, struct qs_err *err);
+	const struct qs_node *node, struct restore_folder **out,
+	struct qs_err *err);
 /* Open it if it is there. */
 void restore_folder_look(struct restore_folder *folder);
 /* Make it and those above; in a dry run: look. */

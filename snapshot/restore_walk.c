@@ -290,7 +290,7 @@ push(struct walk *walk, struct restore_folder *folder, size_t path_len)
 		restore_folder_look(folder);
 	if (folder->fd >= 0 &&
 	    restore_extra_read(folder, &level->extra, &err) != QS_OK)
-		restore_warn(walk->restore, folder->path, &err);
+		restore_warn_folder(walk->restore, folder, &err);
 }
 
 static enum qs_visit_next
@@ -305,8 +305,7 @@ enter(struct walk *walk, const struct qs_visit *visit, bool is_wanted)
 	enum qs_code rc = restore_number(restore, &number, &err);
 
 	if (rc == QS_OK)
-		rc = restore_folder_new(parent, visit->node, path, &folder,
-			&err);
+		rc = restore_folder_new(parent, visit->node, &folder, &err);
 	if (rc == QS_OK) {
 		folder->is_wanted = is_wanted;
 		if (is_wanted)
@@ -405,7 +404,7 @@ see_trouble(void *arg, const char *path, const struct qs_err *trouble)
 	/* What can't be read may be in the snapshot: nothing is deleted. */
 	walk->levels[walk->depth - 1].is_incomplete = true;
 	(void)qs_fail_while(&err, "the folder's list of files");
-	restore_warn(walk->restore, top->folder->path, &err);
+	restore_warn_folder(walk->restore, top->folder, &err);
 }
 
 enum qs_code

@@ -86,10 +86,10 @@ qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	if (fd < 0 && errno == ENOENT)
 		return qs_fail(err, QS_ENOTFOUND, "%s %s is missing from %s",
 			word, hex.hex, self->place);
-	if (fd < 0)
+	if (fd < 0 && errno != ELOOP) /* O_NOFOLLOW met a link */
 		return qs_fail_errno(err, "%s %s: open %s", word, hex.hex,
 			path.text);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		qs_fd_close(&fd);
 		return qs_fail(err, QS_ECORRUPT,
 			"%s %s: %s is not a regular file", word, hex.hex,

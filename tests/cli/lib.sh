@@ -171,7 +171,7 @@ need() {
 # faulty PLAN COMMAND...: with the shim; not under the sanitizers, which insist
 # on being loaded first.
 need_shim() {
-	[ -n "$shim" ] && [ -e "$shim" ] || skip 'needs QS_FAULT_SHIM'
+	[ -e "$shim" ] || skip "needs QS_FAULT_SHIM"
 	[ -z "${QS_SANITIZED:-}" ] || skip 'the shim and sanitizers do not mix'
 }
 

@@ -107,6 +107,28 @@ rubbish_far_away_is_no_gap(void **state)
 }
 
 static void
+a_gap_is_not_filled_with_rubbish(void **state)
+{
+	struct world *world = *state;
+	struct qs_name name = {{7}};
+	struct qs_record draft = {
+		.type = QS_RECORD_SNAPSHOT,
+		.seq = 7,
+		.prev = name,
+		.time_ms = NOON,
+	};
+	char device[17];
+	struct seen seen;
+
+	qs_hex(device, world->devices[0].pk, 8);
+	world_plant(world, qs_span("rubbish", 7), device, 6, &name);
+	world_plant_record(world, &world->devices[0], &draft);
+	seen = world_walk(world, NULL, 0, 8, 2);
+	world_says(&seen, 0, QS_ECORRUPT, "record 6");
+	world_says(&seen, 1, QS_ECORRUPT, "records 4 to 6 are missing");
+}
+
+static void
 a_replayed_record_is_refused(void **state)
 {
 	struct world *world = *state;
@@ -190,6 +212,7 @@ main(void)
 		WORLD_TEST(a_damaged_record_costs_only_itself),
 		WORLD_TEST(a_gap_is_reported_once),
 		WORLD_TEST(rubbish_far_away_is_no_gap),
+		WORLD_TEST(a_gap_is_not_filled_with_rubbish),
 		WORLD_TEST(a_replayed_record_is_refused),
 		WORLD_TEST(a_fork_is_reported_and_both_are_visited),
 		WORLD_TEST(a_record_must_follow_the_one_before),

@@ -64,6 +64,8 @@ a_revoked_device_stays_revoked(void **state)
 	(void)world_walk(world, NULL, 0, 8, 2);
 	world_cert(world, QS_RECORD_REVOKE, 0, 0, 0, 6);
 	(void)world_walk(world, NULL, 0, 7, 4);
+	world_cert(world, QS_RECORD_REVOKE, 0, QS_RIGHT_WRITE, 3, 7);
+	(void)world_walk(world, NULL, 0, 8, 4);
 }
 
 static void

@@ -424,7 +424,8 @@ chunks_must_lie_in_their_frames(void **state)
 	(void)state;
 	REFUSES(dir.chunks[1].frame = 2, "chunk 1 is out");
 	REFUSES(dir.chunks[1].frame = UINT32_MAX, "chunk 1 is out");
-	REFUSES((dir.chunks[0].frame = 1, dir.chunks[1].frame = 0),
+	REFUSES((dir.chunks[0].frame = 1, dir.chunks[1].frame = 0,
+		dir.chunks[1].len = 50),
 		"chunk 1 is out");
 	REFUSES(dir.chunks[0].len = 0, "chunk 0 is out");
 	REFUSES(dir.chunks[0].len = 101, "chunk 0 is out");

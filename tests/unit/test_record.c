@@ -283,6 +283,25 @@ what_a_liar_signs_is_checked_too(void **state)
 }
 
 static void
+a_record_is_no_longer_than_it_takes(void **state)
+{
+	static const uint8_t zeros[QS_RECORD_UNIT];
+	struct qs_record draft = snapshot_draft(NULL, 0), record;
+	struct qs_buf bytes = {0};
+	struct qs_err err;
+
+	(void)state;
+	help_record(keys, &device, &draft, qs_span(NULL, 0), &bytes, &record);
+	memset(bytes.data + bytes.len - QS_SIG_LEN, 0, QS_SIG_LEN);
+	help_ok(qs_buf_append(&bytes, zeros, sizeof(zeros), &err), &err);
+	qs_store32(bytes.data + 124, 2 * QS_RECORD_UNIT);
+	sign_again(&bytes);
+	help_fails(qs_record_parse(qs_buf_span(&bytes), &record, &err), &err,
+		QS_ECORRUPT, "lengths");
+	qs_buf_clear(&bytes);
+}
+
+static void
 a_payload_cannot_be_moved_to_another_record(void **state)
 {
 	struct qs_record draft = snapshot_draft(NULL, 0), record;
@@ -493,6 +512,7 @@ main(void)
 		cmocka_unit_test(every_byte_is_covered),
 		cmocka_unit_test(other_lengths_are_refused),
 		cmocka_unit_test(what_a_liar_signs_is_checked_too),
+		cmocka_unit_test(a_record_is_no_longer_than_it_takes),
 		cmocka_unit_test(a_payload_cannot_be_moved_to_another_record),
 		cmocka_unit_test(other_keys_do_not_open_it),
 		cmocka_unit_test(newer_versions_are_named),

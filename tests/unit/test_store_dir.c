@@ -393,8 +393,8 @@ pipes_and_links_do_not_stop_us(void **state)
 	assert_int_equal(size, 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_not_equal(qs_store_load(home->store, &ref, QS_PACK_MAX,
-		&out, &err), QS_OK);
+	help_fails(qs_store_load(home->store, &ref, QS_PACK_MAX, &out, &err),
+		&err, QS_ECORRUPT, "not a regular file");
 	assert_int_equal(list(home, QS_AREA_OBJ).foreign, 1);
 	free(path);
 	qs_buf_clear(&out);

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+# What goes wrong is said in a sentence, with the right exit code.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+small_tree src
+expect 10 q snapshots
+says "$work/store"
+expect 10 q snapshot src
+expect 1 q no-such-verb
+says no-such-verb
+expect 1 q snapshots --no-such-option
+expect 1 env -u QSTORE_REPOSITORY "$qstore" snapshots
+expect 1 env QSTORE_PROGRESS_FPS=banana "$qstore" snapshots
+says QSTORE_PROGRESS_FPS
+
+new_store
+expect 1 q snapshot does-not-exist
+says does-not-exist
+expect 0 q snapshot src
+expect 1 q restore deadbeef --target out1
+says deadbeef
+expect 1 q ls latest:/no/such/path
+cp -a store good
+
+# A truncated pack, the largest one.
+pack=$(find store -path '*/obj/*' -type f -printf '%s %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)
+truncate -s -1000 "$pack"
+expect 1 q check --read-data
+says "$(basename "$pack" | cut -c1-8)"
+expect 3 q restore latest --target out2
+rm "$pack"
+expect 1 q check
+says "$(basename "$pack" | cut -c1-8)"
+rm -rf store && cp -a good store
+
+# Foreign files are left alone, and spoil nothing.
+folder=$(dirname "$(find store -type d -name log)")
+echo foreign >store/desktop.ini
+echo foreign >"$folder/obj/thumbs.db"
+echo foreign >"$folder/keys/notes.txt"
+expect 0 q snapshots
+expect 0 q restore latest --target out3
+
+# A key slot that is none, beside the good ones.
+head -c 2048 /dev/urandom >slot
+cp slot "$folder/keys/$(b2sum -l 256 slot | cut -d' ' -f1).key"
+expect 0 q snapshots
+rm -rf store && cp -a good store
+
+# Every slot of a later version: said so, not called damaged.
+folder=$(dirname "$(find store -type d -name log)")
+for slot in "$folder"/keys/*.key; do
+	printf '\377' | dd of="$slot" bs=1 seek=8 conv=notrunc status=none
+	mv "$slot" "$folder/keys/$(b2sum -l 256 "$slot" | cut -d' ' -f1).key"
+done
+got=0
+"$qstore" snapshots >out 2>err </dev/null || got=$?
+[ "$got" -ne 0 ] || fail 'opens slots of version 255'
+last='snapshots (version 255)'
+says 'newer|version|slot'
+rm -rf store && cp -a good store
+
+# A disk that fills up: a sentence; with room again all is well.
+if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=6m none small \
+	2>/dev/null; then
+	unmount+=("$work/small")
+	export QSTORE_REPOSITORY=$work/small/store
+	new_store
+	noise full 12000000 >src/too-much
+	expect 1 q snapshot src
+	says '[Nn]o space|full'
+	mount -o remount,size=60m small
+	expect 0 q check --read-data
+	expect 0 q snapshot src
+	expect 0 q check --read-data
+	expect 0 q restore "latest:$work/src" --target out4
+	same src out4
+else
+	echo '04-errors: no tmpfs here: the full disk was left out'
+fi

@@ -133,10 +133,12 @@ tell(const struct qs_cli *cli, const struct options *options,
 		qs_json_end(&json);
 		return;
 	}
-	(void)printf("created folder %.8s at ", id);
-	qs_cli_escape_text(stdout, cli->global.repo);
-	(void)putchar('\n');
-	(void)fflush(stdout);
+	if (!cli->global.quiet) {
+		(void)printf("created folder %.8s at ", id);
+		qs_cli_escape_text(stdout, cli->global.repo);
+		(void)putchar('\n');
+		(void)fflush(stdout);
+	}
 	if (options->generate)
 		(void)fprintf(stderr, "\nThe passphrase, shown this once:\n\n"
 			"    %s\n", (const char *)keys->passphrase.data);

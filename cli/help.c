@@ -133,10 +133,11 @@ completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		return rc;
 	commands = qs_cli_commands(&count);
 	globals = qs_cli_global_options(&global_count);
-	(void)printf("# bash completion for qstore: source it, or keep it as\n"
+	(void)printf("# shellcheck shell=bash\n"
+		"# bash completion for qstore: source it, or keep it as\n"
 		"# ~/.local/share/bash-completion/completions/qstore\n"
 		"_qstore() {\n"
-		"\tlocal word=${COMP_WORDS[COMP_CWORD]} verb= i\n"
+		"\tlocal word=${COMP_WORDS[COMP_CWORD]} verb='' i\n"
 		"\tlocal all='");
 	put_words(globals, global_count);
 	(void)printf("'\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"

@@ -16,7 +16,7 @@ ban() { # WHY PATTERN FOLDER...
 	# a line after its /* ... */ is taken out, and lines that begin with *.
 	found=$(grep -nE --include='*.[ch]' -r "$pattern" "$@" |
 		sed -E 's:/\*.*\*/::' |
-		grep -vE '^[^:]+:[0-9]+:[ \t]*(/\*|\*)' |
+		grep -vE '^[^:]+:[0-9]+:[[:space:]]*(/\*|\*)' |
 		grep -E "$pattern" || true)
 	if [ -n "$found" ]; then
 		printf '%s:\n%s\n' "$why" "$found" >&2
@@ -39,11 +39,11 @@ w='(^|[^A-Za-z0-9_])'
 	ban 'detached thread' 'pthread_detach|PTHREAD_CREATE_DETACHED' $everything
 	ban 'locale in a library' "$w(setlocale)\(" $libraries
 	ban 'a library that prints' \
-		"$w(printf|puts|putchar|perror|err|errx|warn|warnx)\(|stdout" \
+		"$w(printf|puts|putchar|perror|errx|warnx)\(|stdout" \
 		$libraries
 	ban 'a library that exits' "$w(exit|_exit|_Exit|quick_exit)\(" \
 		${libraries#base}
-	ban 'line comment' '^[ \t]*//' $everything
+	ban 'line comment' '^[[:space:]]*//' $everything
 }
 
 while read -r file; do
@@ -54,7 +54,7 @@ while read -r file; do
 done < <(find . \( -name '*.[ch]' -o -name '*.sh' -o -name '*.py' \) \
 	-not -path './build*' -not -path './.git/*')
 
-if grep -rnI --exclude-dir=.git --exclude-dir='build*' -e '[ \t]$' \
+if grep -rnI --exclude-dir=.git --exclude-dir='build*' -e $'[ \t]$' \
 	--include='*.[ch]' --include='*.sh' --include='*.py' . >&2; then
 	echo 'trailing blanks' >&2
 	bad=1

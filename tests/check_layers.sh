@@ -31,7 +31,7 @@ for folder in $folders cli; do
 	[ -d "$folder" ] || continue
 	allowed=" $folder $(allowed_folders "$folder") "
 	while IFS=: read -r file line text; do
-		name=$(sed -E 's/.*#[ \t]*include[ \t]*["<]([^">]*)[">].*/\1/' \
+		name=$(sed -E 's/.*#[[:space:]]*include[[:space:]]*["<]([^">]*)[">].*/\1/' \
 			<<<"$text")
 		if [[ $text == *\"* ]]; then
 			from=${name%%/*}
@@ -49,6 +49,6 @@ for folder in $folders cli; do
 			[[ ,${pair#*:}, == *,$folder,* ]] ||
 				complain "$file:$line: <$name> is for ${pair#*:} only"
 		done
-	done < <(grep -nE '^[ \t]*#[ \t]*include' "$folder"/*.[ch])
+	done < <(grep -nE '^[[:space:]]*#[[:space:]]*include' "$folder"/*.[ch])
 done
 exit $bad

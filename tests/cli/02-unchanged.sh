@@ -31,5 +31,5 @@ printf X | dd of=src/docs/file3 conv=notrunc status=none
 touch -d "$stamp" src/docs/file3
 expect 0 q snapshot src
 prints '(^|[^0-9])1 changed'
-expect 0 q restore "latest:$work/src" --target out1
+expect 0 q restore "latest:/src" --target out1
 same src out1

@@ -23,7 +23,8 @@ expect 12 q snapshots --password-file wrong
 says 'passphrase'
 says_not 'wrong horse'
 : >nothing
-expect 12 q snapshots --password-file nothing || true
+expect 1,12 q snapshots --password-file nothing
+says nothing
 expect 1 q snapshots --password-file no-such-file
 says 'no-such-file'
 expect 1 q snapshots --password-command 'exit 3'

@@ -39,14 +39,15 @@ rm -rf store && cp -a good store
 folder=$(dirname "$(find store -type d -name log)")
 echo foreign >store/desktop.ini
 echo foreign >"$folder/obj/thumbs.db"
-echo foreign >"$folder/keys/notes.txt"
 expect 0 q snapshots
+echo foreign >"$folder/keys/notes.txt"
+expect 0,3 q snapshots # may be spoken of
 expect 0 q restore latest --target out3
 
 # A key slot that is none, beside the good ones.
 head -c 2048 /dev/urandom >slot
 cp slot "$folder/keys/$(b2sum -l 256 slot | cut -d' ' -f1).key"
-expect 0 q snapshots
+expect 0,3 q snapshots
 rm -rf store && cp -a good store
 
 # Every slot of a later version: said so, not called damaged.
@@ -75,7 +76,7 @@ if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=6m none small \
 	expect 0 q check --read-data
 	expect 0 q snapshot src
 	expect 0 q check --read-data
-	expect 0 q restore "latest:$work/src" --target out4
+	expect 0 q restore "latest:/src" --target out4
 	same src out4
 else
 	echo '04-errors: no tmpfs here: the full disk was left out'

@@ -40,10 +40,10 @@ kill "$writer"
 wait "$writer" 2>/dev/null || true
 
 expect 0 q check --read-data
-expect 0 q restore "latest:$work/src/docs" --target out1
+expect 0 q restore "latest:/src/docs" --target out1
 same src/docs out1
 expect 0 q snapshot src
-expect 0 q restore "latest:$work/src" --target out2
+expect 0 q restore "latest:/src" --target out2
 same src out2
 
 # A folder that can't be read, as a user: exit 3, and the rest is there.

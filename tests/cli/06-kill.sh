@@ -48,7 +48,7 @@ for k in $places; do
 	expect 0 q check --read-data
 	expect 0 q snapshot src
 	rm -rf out1
-	expect 0 q restore "latest:$work/src" --target out1
+	expect 0 q restore "latest:/src" --target out1
 	same src out1
 done
 echo "06-kill: $(wc -w <<<"$places") places of $total, $saved after the word"

@@ -49,7 +49,7 @@ expect 0 q check --read-data
 pack=$(find store -path '*/obj/*' -type f -printf '%s %p\n' | sort -n |
 	tail -1 | cut -d' ' -f2)
 flip "$pack" $(($(stat -c %s "$pack") / 2))
-expect 3 q restore "latest:$work/src" --target out1
+expect 3 q restore "latest:/src" --target out1
 says 'src|docs|big|numbers|part'
 whole=0
 while IFS= read -r -d '' file; do

@@ -25,7 +25,7 @@ last='snapshot, newest record gone'
 says 'back in time|went back|older|missing'
 
 # On purpose: with the option the older state is taken.
-expect 0 q snapshots --accept-rollback
+expect 0,3 q snapshots --accept-rollback
 [ "$(q snapshots --json --accept-rollback 2>/dev/null | /usr/bin/python3 -c \
 	'import json, sys; print(len(json.load(sys.stdin)))')" = 1 ] ||
 	fail 'there is not 1 snapshot'

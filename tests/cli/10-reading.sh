@@ -17,9 +17,9 @@ second=$(latest)
 [ "$first" != "$second" ] || fail 'two snapshots, one id'
 
 expect 0 q ls latest
-prints "^$work/src/docs/added$"
+prints "^/src/docs/added$"
 says_not 'file4' "$work/out"
-expect 0 q ls -l "$first:$work/src/docs"
+expect 0 q ls -l "$first:/src/docs"
 prints 'rw-------.*file1'
 prints 'file4'
 expect 0 q ls "latest~1"
@@ -38,16 +38,16 @@ prints '^M +.*/docs/file5'
 prints '^U +.*/docs/file1'
 says_not 'big\.bin' "$work/out"
 
-expect 0 q dump latest "$work/src/big.bin"
+expect 0 q dump latest "/src/big.bin"
 cmp -s out src/big.bin || fail 'dump gives other bytes'
 last='dump -a tar'
-"$qstore" dump -a tar latest "$work/src" >tree.tar 2>err || fail 'exit not 0'
+"$qstore" dump -a tar latest "/src" >tree.tar 2>err || fail 'exit not 0'
 mkdir untar
 tar -C untar -xpf tree.tar
 inner=$(dirname "$(find untar -name numbers.txt | head -1)")
 /usr/bin/python3 "$here/same_tree.py" --data src "$inner" >same ||
 	fail "tar differs: $(head -3 same)"
-expect 1 q dump latest "$work/src/none"
+expect 1 q dump latest "/src/none"
 says none
 
 expect 0 q stats

@@ -6,7 +6,7 @@
 small_tree src
 new_store
 expect 0 q snapshot src
-sub=latest:$work/src
+sub=latest:/src
 
 expect 0 q restore "$sub" --target some --include '*.txt'
 [ -e some/numbers.txt ] || fail 'numbers.txt is not there'
@@ -59,9 +59,9 @@ same src over
 
 truncate -s 5000000 src/zeros
 expect 0 q snapshot src
-expect 0 q restore "latest:$work/src" --target over --sparse --verify
+expect 0 q restore "latest:/src" --target over --sparse --verify
 same src over
 [ "$(stat -c %b over/zeros)" -lt 1000 ] || fail 'zeros takes room'
-expect 0 q restore "latest:$work/src/zeros" --target single || true
+expect 0 q restore "latest:/src/zeros" --target single || true
 expect 1 q restore latest
 says target

@@ -22,7 +22,7 @@ untouched() {
 mkdir t1
 ln -s "$work/victim" t1/docs
 got=0
-"$qstore" restore "latest:$work/src" --target t1 >out 2>err </dev/null || got=$?
+"$qstore" restore "latest:/src" --target t1 >out 2>err </dev/null || got=$?
 last='restore over a planted folder link'
 [ "$got" -lt 128 ] || fail crash
 untouched
@@ -30,7 +30,7 @@ untouched
 # So is a file.
 mkdir -p t2/docs
 ln -s "$work/victim/file1" t2/docs/file1
-expect 0 q restore "latest:$work/src" --target t2
+expect 0 q restore "latest:/src" --target t2
 untouched
 [ ! -L t2/docs/file1 ] || fail 'the planted link is still there'
 cmp -s src/docs/file1 t2/docs/file1 || fail 'file1 is wrong'
@@ -39,23 +39,23 @@ cmp -s src/docs/file1 t2/docs/file1 || fail 'file1 is wrong'
 mkdir -p t3/docs
 ln victim/file1 t3/docs/file1
 find victim -printf '%p %m %s %T@\n' >victim.before
-expect 0 q restore "latest:$work/src" --target t3
+expect 0 q restore "latest:/src" --target t3
 untouched
 
 # --delete does not follow links.
 mkdir -p t4
 ln -s "$work/victim" t4/extra
-expect 0 q restore "latest:$work/src" --target t4 --delete
+expect 0 q restore "latest:/src" --target t4 --delete
 untouched
 [ ! -L t4/extra ] || fail 'the extra link is still there'
 
 # A snapshot's link, then a later snapshot with a folder in its place.
-expect 0 q restore "latest:$work/src" --target t5
+expect 0 q restore "latest:/src" --target t5
 rm src/planted
 mkdir src/planted
 echo x >src/planted/file1
 expect 0 q snapshot src
-expect 0 q restore "latest:$work/src" --target t5
+expect 0 q restore "latest:/src" --target t5
 untouched
 same src t5
 
@@ -74,7 +74,7 @@ mkdir t6
 swapper=$!
 for _ in 1 2 3 4 5; do
 	got=0
-	"$qstore" restore "latest:$work/src" --target t6 >out 2>err </dev/null ||
+	"$qstore" restore "latest:/src" --target t6 >out 2>err </dev/null ||
 		got=$?
 	[ "$got" -lt 128 ] || break
 done

@@ -19,7 +19,7 @@ as() {
 }
 expect 0 as init --no-confirm
 expect 0 as snapshot src
-expect 0 as restore "latest:$work/src" --target "$work/user/out1"
+expect 0 as restore "latest:/src" --target "$work/user/out1"
 same src user/out1
 expect 0 as check --read-data
 
@@ -30,7 +30,7 @@ mkdir -m 700 src/closed
 expect 3 as snapshot src
 says private
 says closed
-expect 0 as restore "latest:$work/src" --target "$work/user/out2"
+expect 0 as restore "latest:/src" --target "$work/user/out2"
 cmp -s src/big.bin user/out2/big.bin || fail 'the rest is not there'
 
 # Nothing of it may be read by others.

@@ -50,7 +50,7 @@ wait "$two" || {
 }
 expect 0 q check --read-data
 [ "$(count_snapshots)" = 5 ] || fail "$(count_snapshots) snapshots, not 5"
-expect 0 q restore "latest:$work/a" --path "$work/a" --target out1
+expect 0 q restore "latest:/a" --path "$work/a" --target out1
 same a out1
-expect 0 q restore "latest:$work/b" --path "$work/b" --target out2
+expect 0 q restore "latest:/b" --path "$work/b" --target out2
 same b out2

@@ -28,7 +28,7 @@ for line in open(sys.argv[1]):
 		fail "${cpu:-default}: $added new chunks of the same bytes"
 	fi
 	rm -rf out1
-	expect 0 q restore "latest:$work/src" --target out1
+	expect 0 q restore "latest:/src" --target out1
 	same src out1
 done
 expect 1 env QSTORE_CPU=abacus "$qstore" snapshots

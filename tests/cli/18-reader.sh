@@ -18,6 +18,6 @@ expect 0 /usr/bin/python3 "$reader" --password-file password store list
 prints "$(latest)"
 expect 0 /usr/bin/python3 "$reader" --password-file password store \
 	restore latest out1
-same src "out1$work/src"
+same src out1/src
 echo 'wrong horse battery' >wrong
 expect 12 /usr/bin/python3 "$reader" --password-file wrong store list

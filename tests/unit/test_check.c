@@ -378,6 +378,8 @@ a_file_of_many_chunks_is_told_once(void **state)
 	first = strstr(told->text, "/files/zz: in snapshot");
 	assert_non_null(first);
 	assert_null(strstr(first + 1, "/files/zz: in snapshot"));
+	/* All files once, and the root of the first snapshot. */
+	assert_int_equal(result.files_affected, 2048 + 1);
 	qs_folder_close(folder);
 	free(told);
 }

@@ -1,0 +1,40 @@
+# bash completion for qstore: source it, or keep it as
+# ~/.local/share/bash-completion/completions/qstore
+_qstore() {
+	local word=${COMP_WORDS[COMP_CWORD]} verb= i
+	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help'
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|check|stats|tag|key|unlock|lock|benchmark|version|completion|help)
+			verb=${COMP_WORDS[i]}; break;;
+		esac
+	done
+	case $verb in
+	'') all+='  init snapshot snapshots ls find diff dump restore check stats tag key unlock lock benchmark version completion help';;
+	init) all+=' --label --generate-passphrase --no-recovery --no-confirm --separate-admin --admin-password-file';;
+	snapshot|backup) all+=' --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --files-from --files-from-verbatim --files-from-raw --one-file-system --tag --host --time --parent --force --skip-if-unchanged --stdin --stdin-filename --dry-run --read-concurrency --no-scan';;
+	snapshots) all+=' --latest --host --tag --path';;
+	ls) all+=' --long --depth --host --tag --path';;
+	find) all+=' --ignore-case --long --newest --oldest --reverse --snapshot --host --tag --path';;
+	diff) all+=' --metadata';;
+	dump) all+=' --archive --target --host --tag --path';;
+	restore) all+=' --target --include --iinclude --exclude --iexclude --overwrite --delete --verify --sparse --privileged --ownership-by-name --dry-run --expect-head --host --tag --path';;
+	check) all+=' --read-data --read-data-subset';;
+	stats) all+=' --mode --host --tag --path';;
+	tag) all+=' --set --add --remove --host --tag --path';;
+	key) all+=' --label --new-password-file --new-key-file --no-admin list add remove passwd recovery';;
+	unlock) all+=' --timeout';;
+	lock) all+='';;
+	benchmark) all+='';;
+	version) all+='';;
+	completion) all+=' bash';;
+	help) all+='';;
+	esac
+	if [[ $word == -* || -z $verb || $verb == key ||
+		$verb == completion ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$all" -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+complete -o filenames -o bashdefault -F _qstore qstore

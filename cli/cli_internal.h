@@ -88,6 +88,7 @@ struct qs_cli {
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;
+	bool is_locked; /* keys can't reach the swap */
 	bool ask_anew; /* do not take the keyring's word */
 };
 

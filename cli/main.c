@@ -114,6 +114,9 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		qs_cli_help(command);
 		goto out;
 	}
+	if (rc == QS_OK && !cli->is_locked && cli->global.verbose > 0)
+		(void)fputs("warning: the limit on locked memory (ulimit -l) "
+			"is small: keys may reach the swap\n", stderr);
 	if (rc == QS_OK)
 		rc = qs_cli_environment(cli, err);
 	if (rc == QS_OK)
@@ -130,14 +133,8 @@ run(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 
 #ifndef UNDER_SANITIZER
 	/* No core file with keys in it. */
-	if (rc == QS_OK) {
-		bool locked;
-
-		qs_crypto_harden(&locked);
-		if (!locked && getenv("QSTORE_DEBUG") != NULL)
-			(void)fputs("warning: locked memory: the limit is "
-				"small (ulimit -l)\n", stderr);
-	}
+	if (rc == QS_OK)
+		qs_crypto_harden(&cli->is_locked);
 #endif
 	if (rc == QS_OK)
 		rc = qs_cli_parse(cli, NULL, NULL, &argc, &argv, err);
@@ -158,7 +155,7 @@ run(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 int
 main(int argc, char **argv)
 {
-	struct qs_cli cli = {.fps = 0};
+	struct qs_cli cli = {.is_locked = true};
 	struct qs_err err = {.code = QS_OK};
 	int status;
 

@@ -1,7 +1,8 @@
+# shellcheck shell=bash
 # bash completion for qstore: source it, or keep it as
 # ~/.local/share/bash-completion/completions/qstore
 _qstore() {
-	local word=${COMP_WORDS[COMP_CWORD]} verb= i
+	local word=${COMP_WORDS[COMP_CWORD]} verb='' i
 	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in

@@ -44,7 +44,11 @@ restore_warn(struct restore *restore, const char *path,
 	/* These befall every file to come, too. */
 	if (err->code == QS_ENOSPC || err->code == QS_ENOMEM ||
 	    err->code == QS_ECANCELED) {
-		restore_stop(restore, err);
+		struct qs_err fatal = *err;
+
+		(void)qs_fail_while(&fatal, "%s",
+			path == NULL ? "target" : path);
+		restore_stop(restore, &fatal);
 		return;
 	}
 	(void)atomic_fetch_add(&restore->errors, 1);

@@ -20,6 +20,7 @@ struct scene {
 	struct qs_restore_options options;
 	struct qs_restore_result result;
 	unsigned warnings, restored, kept, deleted;
+	const char *spoil; /* written over this file once it is there */
 	char warning[512], warned[512]; /* the last: its text and path */
 	struct qs_err err;
 };
@@ -32,6 +33,12 @@ scene_event(void *arg, const struct qs_event *event)
 	scene->restored += event->kind == QS_EVENT_RESTORED;
 	scene->kept += event->kind == QS_EVENT_KEPT;
 	scene->deleted += event->kind == QS_EVENT_DELETED;
+	if (scene->spoil != NULL && event->kind == QS_EVENT_RESTORED) {
+		int fd = open(scene->spoil, O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(pwrite(fd, "X", 1, 0), 1);
+		(void)close(fd);
+	}
 	if (event->kind != QS_EVENT_WARNING)
 		return;
 	scene->warnings++;

@@ -238,6 +238,85 @@ a_damaged_object_costs_its_files_only(void **state)
 }
 
 static void
+half_of_a_large_file_is_not_left_behind(void **state)
+{
+	static struct scene scene;
+	struct folder root = {.count = 0};
+	uint8_t *bytes = calloc(40, 300000);
+	int fd;
+
+	(void)state;
+	assert_non_null(bytes);
+	scene_open(&scene);
+	make_large(&scene, &root, bytes);
+	scene_damage(&scene, 0);
+	OK(scene_restore(&scene, &root));
+	assert_int_equal(scene.warnings, 1);
+	assert_string_equal(scene.warned, "/large");
+	/* an empty folder, or it would not go */
+	fd = open(scene.fx.top, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(unlinkat(fd, "target", AT_REMOVEDIR), 0);
+	(void)close(fd);
+	free(bytes);
+	folder_clear(&root);
+	scene_close(&scene);
+}
+
+static void
+zeros_at_the_end_keep_their_length_when_sparse(void **state)
+{
+	static uint8_t bytes[3 * RESTORE_BLOCK];
+	static struct scene scene;
+	struct folder root = {.count = 0};
+	uint8_t ref[QS_REF_LEN];
+	struct qs_node node = {.type = QS_NODE_FILE, .links = 1, .mode = 0600,
+		.size = sizeof(bytes), .name = qs_span("z", 1),
+		.content = {0, 1, ref}};
+	struct qs_id id;
+	struct stat st;
+
+	(void)state;
+	scene_open(&scene);
+	bytes[0] = 1;
+	id = fixture_chunk(&scene.fx, QS_KIND_DATA,
+		qs_span(bytes, sizeof(bytes)));
+	memcpy(ref, id.b, sizeof(id.b));
+	qs_store64(ref + 32, sizeof(bytes));
+	maker_node(&scene.maker, &root, &node);
+	scene_seal(&scene, &root);
+	scene.options.sparse = true;
+	scene.options.verify = true;
+	OK(scene_restore(&scene, &root));
+	assert_int_equal(scene.result.verified, 1);
+	assert_true(scene_stat(&scene, "z", &st));
+	assert_int_equal(st.st_size, sizeof(bytes));
+	folder_clear(&root);
+	scene_close(&scene);
+}
+
+static void
+verifying_finds_what_changed_on_the_disk(void **state)
+{
+	static struct scene scene;
+	struct folder root = {.count = 0};
+	char full[512];
+
+	(void)state;
+	scene_open(&scene);
+	scene_text(&scene, &root, "f", "bytes");
+	scene_seal(&scene, &root);
+	scene_at(&scene, "f", full);
+	scene.spoil = full;
+	scene.options.verify = true;
+	OK(scene_restore(&scene, &root));
+	assert_int_equal(scene.result.verified, 0);
+	assert_int_equal(scene.result.errors, 1);
+	assert_string_equal(scene.warned, "/f");
+	folder_clear(&root);
+	scene_close(&scene);
+}
+
+static void
 patterns_and_subpaths_choose(void **state)
 {
 	static struct scene scene;
@@ -481,6 +560,10 @@ main(void)
 			hard_links_are_one_file_again_but_only_of_equal_bytes),
 		cmocka_unit_test(overwriting_follows_the_mode),
 		cmocka_unit_test(a_damaged_object_costs_its_files_only),
+		cmocka_unit_test(half_of_a_large_file_is_not_left_behind),
+		cmocka_unit_test(
+			zeros_at_the_end_keep_their_length_when_sparse),
+		cmocka_unit_test(verifying_finds_what_changed_on_the_disk),
 		cmocka_unit_test(patterns_and_subpaths_choose),
 		cmocka_unit_test(deleting_spares_what_is_saved_or_excluded),
 		cmocka_unit_test(a_dry_run_touches_nothing),

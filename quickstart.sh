@@ -52,11 +52,10 @@ say 'Packages'
 deps_install build
 
 say 'Build'
-cmake --preset release >build.log 2>&1 || {
-	cat build.log
+log=$(cmake --preset release 2>&1) || {
+	printf '%s\n' "$log" >&2
 	exit 1
 }
-rm -f build.log
 cmake --build --preset release | tail -n 2
 qstore=$source_tree/build/release/qstore
 PATH=$source_tree/build/release:$PATH

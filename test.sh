@@ -40,14 +40,20 @@ step() {
 }
 
 build() { # PRESET
+	local log
+
 	step "build $1"
-	cmake --preset "$1" >"build-$1.log" 2>&1 || {
-		cat "build-$1.log"
+	log=$(mktemp)
+	if cmake --preset "$1" >"$log" 2>&1 &&
+		cmake --build --preset "$1" -j "$jobs" >>"$log" 2>&1; then
+		grep '^-- tests:' "$log" || true
+		tail -n 1 "$log"
+		rm -f "$log"
+	else
+		tail -n 60 "$log"
+		rm -f "$log"
 		return 1
-	}
-	grep '^-- tests:' "build-$1.log" || true
-	rm "build-$1.log"
-	cmake --build --preset "$1" -j "$jobs" | tail -n 5
+	fi
 }
 
 # run NAME PRESET CTEST-OPTION...: runs the tests, remembers the closing line.

@@ -45,7 +45,7 @@ enum qs_code {
 	QS_ECONFLICT = 13,   /* somebody else wrote first; read again */
 	QS_EPROTO = 14,      /* the other end broke the protocol */
 	QS_EUNSUPPORTED = 15, /* made by a newer version, or not for this OS */
-	QS_ECANCELED = 16,   /* interrupted by the user or a sibling's failure */
+	QS_ECANCELED = 16,   /* by the user, or a sibling's failure */
 	QS_ENOSTORE = 17,    /* there is no qstore store at this place */
 	QS_EROLLBACK = 18,   /* the store went back in time */
 };

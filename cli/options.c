@@ -196,7 +196,7 @@ qs_cli_parse(struct qs_cli *cli, const struct qs_cli_command *command,
 
 	globals = qs_cli_global_options(&global_count);
 	/* '+': the command's name ends the first round; ':': no messages */
-	(void)strcpy(table.shorts, command == NULL ? "+:" : ":");
+	memcpy(table.shorts, command == NULL ? "+:" : ":\0", 3);
 	if (command != NULL)
 		add(&table, command->options, command->option_count, false);
 	add(&table, globals, global_count, true);

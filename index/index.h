@@ -68,6 +68,14 @@ QS_MUST_CHECK enum qs_code qs_index_add(struct qs_index *index,
  */
 QS_MUST_CHECK enum qs_code qs_index_forget(struct qs_index *index,
 	const struct qs_name *name, struct qs_err *err);
+/*
+ * The pack is there, but these chunks of it cannot be read: forget that they
+ * are in it (every place of each), and keep the pack and its directory.  A
+ * copy in another pack takes over.  Directory rows lose their freshness.
+ */
+QS_MUST_CHECK enum qs_code qs_index_forget_chunks(struct qs_index *index,
+	const struct qs_name *pack, const struct qs_id *ids, size_t count,
+	struct qs_err *err);
 /* true where the pack is known */
 QS_MUST_CHECK enum qs_code qs_index_has_packs(struct qs_index *index,
 	const struct qs_name *names, size_t count, bool *out,
@@ -81,7 +89,10 @@ QS_MUST_CHECK enum qs_code qs_index_each_pack(struct qs_index *index,
 /* 0 when the pack is not known. */
 QS_MUST_CHECK enum qs_code qs_index_pack_number(struct qs_index *index,
 	const struct qs_name *name, uint32_t *out, struct qs_err *err);
-/* What qs_index_add was given, in that order (for index chunks). */
+/*
+ * What qs_index_add was given, in that order (for index chunks), with what
+ * qs_index_forget_chunks has dropped since.
+ */
 QS_MUST_CHECK enum qs_code qs_index_pack_dir(struct qs_index *index,
 	uint32_t number, struct qs_pack_dir *out, struct qs_err *err);
 

@@ -39,6 +39,7 @@ enum qs_index_sql {
 	QS_SQL_PACK_GET,
 	QS_SQL_PACK_DIR_GET,
 	QS_SQL_PACKS_AFTER,
+	QS_SQL_PACK_FEWER,
 	QS_SQL_PACK_DROP,
 	QS_SQL_PACK_DIR_DROP,
 	QS_SQL_CHUNK_ANY,
@@ -63,7 +64,7 @@ enum qs_index_sql {
 };
 
 /* Counters in the table meta. */
-#define QS_META_GENERATION "generation" /* bumped by qs_index_forget */
+#define QS_META_GENERATION "generation" /* bumped by forgetting */
 #define QS_META_NEXT_PACK "next_pack"
 #define QS_META_NEXT_RUN "next_run"
 

@@ -153,10 +153,13 @@ qs_index_add(struct qs_index *index, const struct qs_pack_ref *ref,
 
 /* ---------------------------------------------------------- forgetting */
 
-/* A chunk of a pack that goes: another pack's copy takes its place. */
+/*
+ * A chunk of a pack that goes: another pack's copy takes its place.  *dropped
+ * grows by the rows that the pack has lost.
+ */
 static enum qs_code
 free_chunk(struct qs_index *index, const uint8_t *id, uint32_t number,
-	struct qs_err *err)
+	uint64_t *dropped, struct qs_err *err)
 {
 	sqlite3_stmt *stmt = index->stmt[QS_SQL_SPARE_DROP];
 	enum qs_code rc;
@@ -166,12 +169,14 @@ free_chunk(struct qs_index *index, const uint8_t *id, uint32_t number,
 	rc = qs_index_run(index, stmt, err);
 	if (rc != QS_OK)
 		return rc;
+	*dropped += (uint64_t)sqlite3_changes(index->db);
 	stmt = index->stmt[QS_SQL_CHUNK_DROP];
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
 	qs_index_bind(stmt, 2, number);
 	rc = qs_index_run(index, stmt, err);
 	if (rc != QS_OK || sqlite3_changes(index->db) == 0)
 		return rc;
+	*dropped += 1;
 	stmt = index->stmt[QS_SQL_SPARE_USE];
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
 	rc = qs_index_run(index, stmt, err);
@@ -187,6 +192,7 @@ free_chunks(struct qs_index *index, uint32_t number, struct qs_err *err)
 {
 	sqlite3_stmt *stmt = index->stmt[QS_SQL_PACK_DIR_GET];
 	struct qs_span blob = {0};
+	uint64_t dropped = 0; /* the pack's own row goes as well */
 	enum qs_code rc;
 	bool is_row;
 
@@ -200,7 +206,8 @@ free_chunks(struct qs_index *index, uint32_t number, struct qs_err *err)
 		blob.len % QS_INDEX_CHUNK != 0)
 		rc = qs_index_damaged(index, err);
 	for (size_t at = 0; at < blob.len && rc == QS_OK; at += QS_INDEX_CHUNK)
-		rc = free_chunk(index, blob.data + at, number, err);
+		rc = free_chunk(index, blob.data + at, number,
+			&dropped, err);
 	(void)sqlite3_reset(stmt);
 	return rc;
 }
@@ -256,6 +263,49 @@ qs_index_forget(struct qs_index *index, const struct qs_name *name,
 
 	(void)pthread_mutex_lock(&index->lock);
 	rc = qs_index_flush(index, forget, &copy, err);
+	(void)pthread_mutex_unlock(&index->lock);
+	return rc;
+}
+
+struct some { /* chunks of one pack */
+	struct qs_name pack;
+	const struct qs_id *ids;
+	size_t count;
+};
+
+static enum qs_code
+forget_some(struct qs_index *index, void *arg, struct qs_err *err)
+{
+	const struct some *some = arg;
+	sqlite3_stmt *stmt = index->stmt[QS_SQL_PACK_FEWER];
+	uint64_t dropped = 0;
+	uint32_t number = 0;
+	enum qs_code rc;
+
+	rc = bump_generation(index, err);
+	if (rc == QS_OK)
+		rc = qs_index_number_on_disk(index, &some->pack, &number, err);
+	if (rc != QS_OK || number == 0)
+		return rc;
+	for (size_t i = 0; i < some->count && rc == QS_OK; i++)
+		rc = free_chunk(index, some->ids[i].b, number, &dropped, err);
+	if (rc != QS_OK)
+		return rc;
+	/* qs_index_count adds these up. */
+	qs_index_bind(stmt, 1, number);
+	qs_index_bind(stmt, 2, dropped);
+	return qs_index_run(index, stmt, err);
+}
+
+enum qs_code
+qs_index_forget_chunks(struct qs_index *index, const struct qs_name *pack,
+	const struct qs_id *ids, size_t count, struct qs_err *err)
+{
+	struct some some = {*pack, ids, count};
+	enum qs_code rc;
+
+	(void)pthread_mutex_lock(&index->lock);
+	rc = qs_index_flush(index, forget_some, &some, err);
 	(void)pthread_mutex_unlock(&index->lock);
 	return rc;
 }

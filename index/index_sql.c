@@ -31,6 +31,9 @@ static const char *const sql[QS_SQL_STATEMENTS] = {
 	[QS_SQL_PACKS_AFTER] =
 		"SELECT number, name, size, epoch, salt FROM packs"
 		" WHERE number > ?1 ORDER BY number LIMIT ?2",
+	[QS_SQL_PACK_FEWER] =
+		"UPDATE packs SET chunk_count = chunk_count - ?2"
+		" WHERE number = ?1 AND chunk_count >= ?2",
 	[QS_SQL_PACK_DROP] = "DELETE FROM packs WHERE number = ?1",
 	[QS_SQL_PACK_DIR_DROP] = "DELETE FROM pack_dirs WHERE number = ?1",
 	[QS_SQL_CHUNK_ANY] = "SELECT 1 FROM chunks LIMIT 1",

@@ -146,7 +146,7 @@ struct event {
 	enum event_kind kind;
 	enum event_state state;
 	bool failed; /* left out */
-	struct qs_err *trouble; /* a warning to be given, in the arena, or NULL */
+	struct qs_err *trouble; /* a warning to give (in the arena), or NULL */
 	bool racy;   /* changed so lately that ctime can't be relied upon */
 	bool planned; /* FILE: a worker is to read it into [off, off + room) */
 	uint32_t arena_off, room;

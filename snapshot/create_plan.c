@@ -238,7 +238,8 @@ plan_entry(struct plan *plan, const struct list_item *item, const char *name,
 		struct qs_content content = event->node.content;
 		uint64_t size = event->node.size;
 
-		meta_from_facts(&event->node, &item->facts, plan->create->owners);
+		meta_from_facts(&event->node, &item->facts,
+			plan->create->owners);
 		event->node.content = content;
 		event->node.size = size;
 		if ((rc = set_name(plan, event, name, item->name_len, err)) !=
@@ -319,7 +320,8 @@ plan_enter(struct plan *plan, const struct list_item *item, const char *name,
 		parent = qs_snapshot_root(plan->create->parent);
 	if (!reused) {
 		event->node = (struct qs_node){0};
-		meta_from_facts(&event->node, &item->facts, plan->create->owners);
+		meta_from_facts(&event->node, &item->facts,
+			plan->create->owners);
 		if ((rc = set_name(plan, event, name, item->name_len, err)) !=
 			QS_OK)
 			return rc;

@@ -117,7 +117,8 @@ static bool
 has_dotdot(const char *path)
 {
 	for (const char *p = path; (p = strstr(p, "..")) != NULL; p += 2)
-		if ((p == path || p[-1] == '/') && (p[2] == '/' || p[2] == '\0'))
+		if ((p == path || p[-1] == '/') &&
+			(p[2] == '/' || p[2] == '\0'))
 			return true;
 	return false;
 }

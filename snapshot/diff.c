@@ -310,12 +310,12 @@ both(struct diff *diff, const struct qs_node *before,
 		return one_sided(diff, before, false, err);
 	}
 	if (has_changed(before, after)) {
-		strcat(changes, "M");
+		changes[0] = 'M';
 		if (before->type == QS_NODE_FILE)
 			rc = changed_file(diff, before, after, err);
 	}
 	if (diff->metadata && !same_meta(before, after))
-		strcat(changes, "U");
+		changes[strlen(changes)] = 'U'; /* zeros follow */
 	if (rc == QS_OK && changes[0] != '\0')
 		rc = tell(diff, changes, is_folder, err);
 	if (rc == QS_OK && is_folder &&

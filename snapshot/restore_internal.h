@@ -51,7 +51,7 @@ enum link_state { LINK_PENDING, LINK_DONE, LINK_FAILED };
 
 struct restore_link { /* a file with several names, by its group */
 	uint64_t group, size;
-	uint8_t digest[32]; /* of the content */
+	uint8_t digest[32]; /* of type, content, target, device */
 	uint32_t seen;
 	enum link_state state; /* guarded by the restore's lock */
 	dev_t dev;             /* guarded by lock, as ino */

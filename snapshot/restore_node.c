@@ -163,7 +163,7 @@ restore_link_make(struct restore *restore, struct restore_folder *folder,
 		rc = qs_fail_errno(err, "cannot open its first name");
 		goto out;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_dev != link->dev ||
+	if (S_ISDIR(st.st_mode) || st.st_dev != link->dev ||
 	    st.st_ino != link->ino) {
 		rc = qs_fail(err, QS_ENOTFOUND,
 			"its first name belongs to another file by now");

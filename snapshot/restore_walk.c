@@ -152,11 +152,16 @@ try_link(struct restore *restore, struct restore_folder *folder,
 	    name, replaces, &err) == QS_OK) {
 		if (++known->seen >= node->links)
 			restore_links_drop(&restore->links, known);
-		(void)atomic_fetch_add(&restore->files_restored, 1);
-		(void)atomic_fetch_add(&restore->report->progress->files_done,
-			1);
-		(void)atomic_fetch_add(&restore->report->progress->bytes_done,
-			node->size);
+		if (node->type == QS_NODE_FILE) {
+			(void)atomic_fetch_add(&restore->files_restored, 1);
+			(void)atomic_fetch_add(
+				&restore->report->progress->files_done, 1);
+			(void)atomic_fetch_add(
+				&restore->report->progress->bytes_done,
+				node->size);
+		} else {
+			(void)atomic_fetch_add(&restore->others, 1);
+		}
 		restore_event(restore, QS_EVENT_RESTORED, path, node);
 		return true;
 	}
@@ -209,10 +214,32 @@ add_file(struct restore *restore, struct restore_folder *folder,
 	restore_file_add(restore, &file, node, path);
 }
 
+/* Symlinks and special files are made here, not by a worker. */
+static void
+link_made(struct restore *restore, struct restore_folder *folder,
+	const char *name, struct restore_link *link, bool is_made)
+{
+	struct stat st = {0};
+
+	if (link == NULL)
+		return;
+	is_made = is_made && fstatat(folder->fd, name, &st,
+		AT_SYMLINK_NOFOLLOW) == 0;
+	pthread_mutex_lock(&restore->lock);
+	link->state = is_made ? LINK_DONE : LINK_FAILED;
+	link->dev = st.st_dev;
+	link->ino = st.st_ino;
+	pthread_mutex_unlock(&restore->lock);
+}
+
 static void
 add_other(struct restore *restore, struct restore_folder *folder,
-	const struct qs_node *node, const char *path, bool replaces)
+	const struct qs_node *node, const char *path, size_t skip,
+	bool replaces)
 {
+	const char *name = strrchr(path, '/') + 1;
+	struct restore_link *link = NULL;
+	enum qs_code rc;
 	const bool is_device = node->type == QS_NODE_CHARDEV ||
 		node->type == QS_NODE_BLOCKDEV;
 	struct qs_err err;
@@ -221,10 +248,16 @@ add_other(struct restore *restore, struct restore_folder *folder,
 		(void)atomic_fetch_add(&restore->dropped_devices, 1);
 		return;
 	}
-	if (!restore->options->dry_run && restore_node(restore, folder, node,
-	    strrchr(path, '/') + 1, replaces, &err) != QS_OK) {
-		restore_warn(restore, path, &err);
-		return;
+	if (!restore->options->dry_run) {
+		if (node->link_group != 0 && node->links > 1 && try_link(
+		    restore, folder, node, path, skip, replaces, &link))
+			return;
+		rc = restore_node(restore, folder, node, name, replaces, &err);
+		link_made(restore, folder, name, link, rc == QS_OK);
+		if (rc != QS_OK) {
+			restore_warn(restore, path, &err);
+			return;
+		}
 	}
 	(void)atomic_fetch_add(&restore->others, 1);
 	restore_event(restore, QS_EVENT_RESTORED, path, node);
@@ -258,7 +291,7 @@ restore_entry(struct restore *restore, struct restore_folder *folder,
 		add_file(restore, folder, node, path, skip,
 			verdict == VERDICT_REPLACE, number);
 	else
-		add_other(restore, folder, node, path,
+		add_other(restore, folder, node, path, skip,
 			verdict == VERDICT_REPLACE);
 }
 

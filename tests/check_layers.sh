@@ -27,7 +27,7 @@ allowed_folders() { # FOLDER
 }
 
 folders=$(cut -d: -f1 "$layers")
-for folder in $folders cli; do
+for folder in $(printf '%s\n' $folders cli | sort -u); do
 	[ -d "$folder" ] || continue
 	allowed=" $folder $(allowed_folders "$folder") "
 	while IFS=: read -r file line text; do

@@ -13,7 +13,8 @@ token=$(sed -n 's/^head //p' out)
 [ -n "$token" ] || fail 'prints no head token'
 cp -a store good
 
-newest=$(find store -path '*/log/*' -type f | sort | tail -1)
+newest=$(find store -path '*/log/*' -type f -printf '%T@ %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)
 rm "$newest"
 got=0
 "$qstore" snapshots >out 2>err </dev/null || got=$?

@@ -192,6 +192,31 @@ rolled_back_store_is_noticed_until_accepted(void **state)
 }
 
 static void
+news_of_others_do_not_lower_a_mark(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b = rig_open(rig, "b");
+	char device[2 * QS_DEVICE_LEN + 1], line[256];
+
+	(void)rig_save(b, DAY, NULL, 0);
+	for (int i = 1; i < 3; i++)
+		(void)rig_save(a, i * DAY, NULL, 0);
+	qs_hex(device, a->device->pk, QS_DEVICE_LEN);
+	qs_folder_close(a);
+	(void)snprintf(line, sizeof(line),
+		"rm store/*/log/%s/0000000000000001-*", device);
+	rig_sh(rig, line);
+	(void)rig_save(b, 3 * DAY, NULL, 0);
+	qs_folder_close(b);
+	for (int i = 0; i < 2; i++) {
+		a = rig_open(rig, "a");
+		rig_told(rig, QS_EROLLBACK, "went back in time");
+		assert_int_equal(qs_folder_snapshot_count(a), 3);
+		qs_folder_close(a);
+	}
+}
+
+static void
 reverted_machine_continues_from_the_store(void **state)
 {
 	struct rig *rig = (struct rig *)*state;
@@ -450,6 +475,7 @@ main(void)
 		RIG_TEST(each_logged_name_is_given),
 		RIG_TEST(lost_genesis_leaves_the_folder_readable),
 		RIG_TEST(rolled_back_store_is_noticed_until_accepted),
+		RIG_TEST(news_of_others_do_not_lower_a_mark),
 		RIG_TEST(reverted_machine_continues_from_the_store),
 		RIG_TEST(fork_is_told_and_not_built_upon),
 		RIG_TEST(what_another_snapshot_saw_is_missed),

@@ -317,7 +317,7 @@ retired_pack_is_forgotten_until_listed_again(void **state)
 {
 	struct rig *rig = (struct rig *)*state;
 	struct qs_folder *a = rig_open(rig, "a"), *b;
-	struct qs_name names[2], first, second;
+	struct qs_name names[2], first, second, unknown = {{1}};
 
 	names[0] = first = rig_pack(a, 1, true);
 	names[1] = second = rig_pack(a, 2, true);
@@ -325,6 +325,9 @@ retired_pack_is_forgotten_until_listed_again(void **state)
 	b = rig_open(rig, "b");
 	assert_true(rig_knows(b, 1));
 	qs_folder_close(b);
+	retire(a, &unknown);
+	qs_folder_close(a);
+	a = rig_open(rig, "a");
 	retire(a, &first);
 	/* This process has not read of it: its snapshot does not undo it. */
 	(void)rig_save(a, 2 * DAY, &first, 1);

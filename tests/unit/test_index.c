@@ -150,6 +150,64 @@ a_second_copy_that_is_forgotten_does_not_come_back(void **state)
 	qs_index_close(index);
 }
 
+static void
+forget_three(struct qs_index *index, uint64_t pack, uint64_t first)
+{
+	const struct qs_name name = name_of(pack);
+	struct qs_id ids[3];
+
+	for (uint64_t i = 0; i < 3; i++)
+		ids[i] = id_of(first + i);
+	OK(qs_index_forget_chunks(index, &name, ids, 3, &err));
+}
+
+static void
+forgetting_some_chunks_leaves_the_rest_of_their_pack(void **state)
+{
+	struct qs_index *index = open_index();
+	struct qs_index_counts counts;
+	uint32_t one, two;
+
+	(void)state;
+	add_pack(index, 1, 100, 10);
+	add_pack(index, 2, 104, 10);
+	one = number_of(index, 1);
+	two = number_of(index, 2);
+	/* 103 has no other place, 104 and 105 have; in memory until now. */
+	forget_three(index, 1, 103);
+	assert_int_equal(find(index, 102).pack, one);
+	assert_int_equal(find(index, 103).pack, 0);
+	assert_int_equal(find(index, 104).pack, two);
+	assert_int_equal(find(index, 105).pack, two);
+	assert_int_equal(find(index, 106).pack, one);
+	check_pack(index, 1, 100, 10);
+	assert_int_equal(number_of(index, 1), one);
+	OK(qs_index_count(index, &counts, &err));
+	assert_int_equal(counts.packs, 2);
+	assert_int_equal(counts.chunks, 13);
+	/* A second copy goes too, and what is not there does no harm. */
+	forget_three(index, 2, 108);
+	forget_three(index, 2, 108);
+	forget_three(index, 3, 100);
+	assert_int_equal(find(index, 109).pack, one);
+	assert_int_equal(find(index, 110).pack, 0);
+	OK(qs_index_count(index, &counts, &err));
+	assert_int_equal(counts.chunks, 12);
+	qs_index_close(index); /* it was committed */
+	index = open_index();
+	assert_int_equal(find(index, 103).pack, 0);
+	assert_int_equal(find(index, 105).pack, two);
+	forget(index, 1);
+	assert_int_equal(find(index, 109).pack, 0);
+	assert_int_equal(find(index, 106).pack, two);
+	/* Stored anew, and the old place is not remembered. */
+	add_pack(index, 4, 103, 1);
+	assert_int_equal(find(index, 103).pack, number_of(index, 4));
+	OK(qs_index_count(index, &counts, &err));
+	assert_int_equal(counts.chunks, 8);
+	qs_index_close(index);
+}
+
 static enum qs_code
 forget_it(void *arg, uint32_t number, const struct qs_pack_ref *ref,
 	struct qs_err *e)
@@ -275,6 +333,22 @@ forgetting_a_pack_takes_all_freshness(void **state)
 }
 
 static void
+forgetting_chunks_takes_all_freshness(void **state)
+{
+	struct qs_index *index = open_index();
+
+	(void)state;
+	add_pack(index, 1, 100, 10);
+	OK(qs_index_run_begin(index, &err));
+	put_dir(index, key_a, "one");
+	OK(qs_index_run_end(index, &err));
+	check_dir(index, key_a, "one", true);
+	forget_three(index, 1, 100);
+	check_dir(index, key_a, "one", false);
+	qs_index_close(index);
+}
+
+static void
 names_wait_until_they_are_dropped(void **state)
 {
 	struct qs_index *index = open_index();
@@ -368,12 +442,14 @@ main(void)
 		T(a_batch_of_known_and_unknown_comes_back_in_its_order),
 		T(a_chunk_keeps_its_first_place),
 		T(forgetting_frees_chunks_unless_another_pack_has_them),
+		T(forgetting_some_chunks_leaves_the_rest_of_their_pack),
 		T(a_second_copy_that_is_forgotten_does_not_come_back),
 		T(the_walk_over_packs_lets_its_callback_use_the_index),
 		T(a_full_buffer_writes_itself),
 		T(a_directory_out_of_bounds_is_not_taken),
 		T(rows_are_fresh_once_their_run_has_ended),
 		T(forgetting_a_pack_takes_all_freshness),
+		T(forgetting_chunks_takes_all_freshness),
 		T(names_wait_until_they_are_dropped),
 		T(facts_are_kept_with_the_rows_before_them),
 		T(an_index_in_memory_works),

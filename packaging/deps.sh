@@ -13,7 +13,7 @@ deps_packages() {
 	case $1 in
 	debian)
 		printf '%s\n' gcc libc6-dev cmake ninja-build pkg-config \
-			libsodium-dev libzstd-dev libxxhash-dev libsqlite3-dev \
+			libsodium-dev libzstd-dev libsqlite3-dev \
 			libarchive-dev libssl-dev
 		[ "$2" = build ] || printf '%s\n' clang libclang-rt-dev \
 			libcmocka-dev python3 python3-nacl python3-zstandard \
@@ -21,7 +21,7 @@ deps_packages() {
 		;;
 	fedora) # untested
 		printf '%s\n' gcc cmake ninja-build pkgconf-pkg-config \
-			libsodium-devel libzstd-devel xxhash-devel \
+			libsodium-devel libzstd-devel \
 			sqlite-devel libarchive-devel openssl-devel
 		[ "$2" = build ] || printf '%s\n' clang compiler-rt \
 			libasan libubsan libtsan libcmocka-devel python3 \

@@ -4,6 +4,7 @@
  * that a bad one is out of the index when the trees are walked: what needs it
  * is then found and named.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "snapshot/check_internal.h"
@@ -69,6 +70,53 @@ bare_cause(const char *msg, const char *hex)
 	return msg + word_len + 16 + 2;
 }
 
+void
+check_count_error(struct check *check)
+{
+	pthread_mutex_lock(&check->lock);
+	check->result.errors++;
+	pthread_mutex_unlock(&check->lock);
+	atomic_fetch_add(&check->report->progress->errors, 1);
+}
+
+/* It was not said that the object is gone or bad: only that it did not come. */
+static void
+tell_unreadable(struct check *check, const struct check_pack *pack,
+	const char *hex, const struct qs_err *cause)
+{
+	struct qs_err what;
+
+	check_count_error(check);
+	(void)qs_fail(&what, cause->code, "object %s cannot be read: %.250s; "
+		"it may be whole: see to the disk, then check again", hex,
+		bare_cause(cause->msg, hex));
+	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
+}
+
+void
+check_tell_damage(struct check *check, const struct check_pack *pack,
+	const struct check_found *found)
+{
+	struct qs_err what;
+	char hex[17], left[96] = "nothing in it is lost";
+
+	qs_hex(hex, pack->name.b, 8);
+	check_count_error(check);
+	pthread_mutex_lock(&check->lock);
+	check->result.damaged_packs++;
+	if (found->lost > 0)
+		check->has_loss = true;
+	pthread_mutex_unlock(&check->lock);
+	if (found->lost > 0)
+		(void)snprintf(left, sizeof(left), "%u of its %u chunks "
+			"cannot be read, files that suffer are named below",
+			(unsigned)found->lost,
+			(unsigned)found->dir.chunk_count);
+	(void)qs_fail(&what, QS_ECORRUPT, "object %s is damaged: %.250s; %s",
+		hex, bare_cause(found->cause.msg, hex), left);
+	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
+}
+
 enum qs_code
 check_bad_pack(struct check *check, struct check_pack *pack,
 	const struct qs_err *cause, struct qs_err *err)
@@ -79,15 +127,19 @@ check_bad_pack(struct check *check, struct check_pack *pack,
 	enum qs_code rc;
 
 	qs_hex(hex, pack->name.b, 8);
+	pack->is_bad = true;
+	if (cause->code == QS_EIO) {
+		tell_unreadable(check, pack, hex, cause);
+		return QS_OK;
+	}
+	check_count_error(check);
 	pthread_mutex_lock(&check->lock);
-	check->result.errors++;
-	atomic_fetch_add(&check->report->progress->errors, 1);
+	check->has_loss = true;
 	if (is_missing)
 		check->result.missing_packs++;
 	else
 		check->result.damaged_packs++;
 	pthread_mutex_unlock(&check->lock);
-	pack->is_bad = true;
 	if (is_missing)
 		(void)qs_fail(&what, cause->code, "object %s is missing from "
 			"%s; files that need it are named below", hex,
@@ -113,9 +165,10 @@ tell_what_to_do(struct check *check)
 		return;
 	(void)qs_fail(&what, QS_ECORRUPT, "%llu damaged and %llu missing "
 		"objects: fetch good copies from another place that has them "
-		"and check again, or run snapshot again: what is still on "
-		"this machine is stored anew", (unsigned long long)damaged,
-		(unsigned long long)missing);
+		"and check again%s", (unsigned long long)damaged,
+		(unsigned long long)missing, check->has_loss ?
+		", or run snapshot again: what is still on this machine is "
+		"stored anew" : "; nothing in them is lost");
 	check_tell(check, NULL, QS_NODE_FILE, 0, &what);
 }
 

@@ -7,13 +7,20 @@
 
 #include "snapshot/snapshot_internal.h"
 
+enum check_rows { /* the index against the pack's directory */
+	CHECK_ROWS_RIGHT,
+	CHECK_ROWS_MISSING, /* of chunks: perhaps dropped as bad before */
+	CHECK_ROWS_WRONG,
+};
+
 struct check_pack { /* an object that a record or the index names */
 	struct qs_name name;
 	uint64_t size;   /* in the store; 0: it is not there */
 	uint32_t number; /* in the index; 0: the index does not have it */
 	uint32_t index_size;
+	enum check_rows rows;
 	bool is_logged;
-	bool is_bad; /* told already, and out of the index */
+	bool is_bad; /* told already, and not to be read */
 };
 
 struct check {
@@ -25,7 +32,18 @@ struct check {
 	struct check_pack *packs; /* sorted by name */
 	size_t count, cap;
 	pthread_mutex_t lock;
+	bool has_loss; /* guarded by lock: something was forgotten */
 	struct qs_check_result result; /* guarded by lock */
+};
+
+struct check_found { /* in a pack whose head and directory are sound */
+	struct qs_pack_head head;
+	struct qs_pack_dir dir;
+	uint8_t *is_lost; /* by chunk: cannot be read; QS_PACK_CHUNKS */
+	uint32_t lost;    /* how many */
+	bool is_misnamed; /* its bytes are not those that its name says */
+	bool is_damaged;
+	struct qs_err cause; /* the first, if is_damaged */
 };
 
 /* ------------------------------------------------------------- check.c */
@@ -33,10 +51,18 @@ struct check {
 /* One event at a time, from any thread; not counted as an error. */
 void check_tell(struct check *check, const char *path,
 	enum qs_node_type type, uint64_t size, const struct qs_err *what);
-/* A pack is missing or damaged: told, counted, out of the index. */
+/*
+ * A pack is missing or damaged as a whole: told, counted, out of the index.
+ * One that the system could not read (QS_EIO) may be whole: told and counted
+ * as an error, and the index keeps it.
+ */
 QS_MUST_CHECK enum qs_code check_bad_pack(struct check *check,
 	struct check_pack *pack, const struct qs_err *cause,
 	struct qs_err *err);
+/* What is damaged of a pack that can be opened: told, counted. */
+void check_tell_damage(struct check *check, const struct check_pack *pack,
+	const struct check_found *found);
+void check_count_error(struct check *check);
 /*
  * Is it the object's fault?  Else (no memory, the other end is gone ...) the
  * check itself has failed.
@@ -52,15 +78,22 @@ QS_MUST_CHECK enum qs_code check_list(struct check *check,
 
 /* ------------------------------------------------------ check_packs.c */
 
-/* Each pack's own directory against the index. */
+/* Each pack's own directory against the index: sets pack->rows. */
 QS_MUST_CHECK enum qs_code check_packs(struct check *check,
+	struct qs_err *err);
+/*
+ * A pack was read whole: leave in the index exactly its chunks that verify,
+ * and tell what there is to tell.  From any thread.
+ */
+QS_MUST_CHECK enum qs_code check_settle(struct check *check,
+	struct check_pack *pack, const struct check_found *found,
 	struct qs_err *err);
 
 /* ------------------------------------------------------- check_read.c */
 
 /*
- * Read the chosen packs whole, and those that the index does not have: what is
- * good of them is added to it.
+ * Read the chosen packs whole, and those that the index does not have, or not
+ * right: rows are put back for what verifies and for nothing else.
  */
 QS_MUST_CHECK enum qs_code check_read(struct check *check,
 	struct qs_err *err);

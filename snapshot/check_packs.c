@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * check_packs: the directory inside each pack against what the index has of
- * it.  The pack is right: an index is a cache.
+ * it.  The pack is right, as far as it can be read: an index is a cache.
  */
 #include <stdlib.h>
 
@@ -62,14 +62,15 @@ is_place(const struct qs_pack_dir *dir, const struct qs_id *id,
 
 /* Is each chunk found, and where the directory says if it is this pack's? */
 static enum qs_code
-chunks_are_found(struct check *check, const struct check_pack *pack,
-	const struct qs_pack_dir *dir, bool *same, struct qs_err *err)
+find_chunks(struct check *check, const struct check_pack *pack,
+	const struct qs_pack_dir *dir, enum check_rows *rows,
+	struct qs_err *err)
 {
 	struct qs_id ids[BATCH];
 	struct qs_chunk_loc locs[BATCH];
 
-	*same = true;
-	for (uint32_t at = 0; at < dir->chunk_count && *same; at += BATCH) {
+	*rows = CHECK_ROWS_RIGHT;
+	for (uint32_t at = 0; at < dir->chunk_count; at += BATCH) {
 		const uint32_t left = dir->chunk_count - at;
 		const uint32_t count = left < BATCH ? left : BATCH;
 		enum qs_code rc;
@@ -85,14 +86,16 @@ chunks_are_found(struct check *check, const struct check_pack *pack,
 			const struct qs_chunk_loc *loc = &locs[i];
 
 			if (loc->pack == 0)
-				*same = false;
+				*rows = CHECK_ROWS_MISSING;
 			/* Another pack's place is checked with that pack. */
 			if (loc->pack != pack->number ||
 			    (loc->frame == chunk->frame &&
 			    loc->off == chunk->off && loc->len == chunk->len))
 				continue;
-			if (!is_place(dir, &chunk->id, loc))
-				*same = false;
+			if (is_place(dir, &chunk->id, loc))
+				continue;
+			*rows = CHECK_ROWS_WRONG;
+			return QS_OK;
 		}
 	}
 	return QS_OK;
@@ -101,7 +104,7 @@ chunks_are_found(struct check *check, const struct check_pack *pack,
 static enum qs_code
 compare(struct check *check, const struct check_pack *pack,
 	const struct qs_pack_head *head, const struct qs_pack_dir *dir,
-	bool *same, struct qs_err *err)
+	enum check_rows *out, struct qs_err *err)
 {
 	struct qs_index_pack known = {.frames = NULL};
 	struct qs_pack_dir rows = {.frames = NULL};
@@ -111,47 +114,29 @@ compare(struct check *check, const struct check_pack *pack,
 	if (rc == QS_OK)
 		rc = qs_index_pack_dir(check->index, pack->number, &rows, err);
 	if (rc == QS_OK) {
-		*same = known.ref.epoch == head->ref.epoch &&
-			known.ref.size == head->ref.size &&
-			memcmp(known.ref.salt, head->ref.salt, 32) == 0 &&
-			same_frames(&rows, dir) && same_chunks(&rows, dir);
-		if (*same)
-			rc = chunks_are_found(check, pack, dir, same, err);
+		if (known.ref.epoch == head->ref.epoch &&
+		    known.ref.size == head->ref.size &&
+		    memcmp(known.ref.salt, head->ref.salt, 32) == 0 &&
+		    same_frames(&rows, dir) && same_chunks(&rows, dir))
+			rc = find_chunks(check, pack, dir, out, err);
+		else
+			*out = CHECK_ROWS_WRONG;
 	}
 	free(known.frames);
 	qs_pack_dir_clear(&rows);
 	return rc;
 }
 
-static enum qs_code
-repair(struct check *check, struct check_pack *pack,
-	const struct qs_pack_head *head, const struct qs_pack_dir *dir,
-	struct qs_err *err)
-{
-	struct qs_err what;
-	char hex[17];
-	enum qs_code rc;
-
-	qs_hex(hex, pack->name.b, 8);
-	rc = qs_index_forget(check->index, &pack->name, err);
-	if (rc == QS_OK)
-		rc = qs_index_add(check->index, &head->ref, dir, err);
-	if (rc != QS_OK)
-		return rc;
-	check->result.errors++;
-	(void)qs_fail(&what, QS_ECORRUPT, "the index on this machine was wrong "
-		"about object %s: repaired", hex);
-	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
-	return QS_OK;
-}
-
+/*
+ * Rows that differ are not put right here: the directory says what should be
+ * in the pack, and check_read what is.
+ */
 static enum qs_code
 check_one(struct check *check, struct check_pack *pack, struct qs_err *err)
 {
 	struct qs_pack_head head;
 	struct qs_pack_dir dir = {.frames = NULL};
 	struct qs_err cause;
-	bool same = false;
 	enum qs_code rc;
 
 	rc = qs_folder_read_dir(check->folder, &pack->name, pack->size, &head,
@@ -162,16 +147,101 @@ check_one(struct check *check, struct check_pack *pack, struct qs_err *err)
 		*err = cause;
 		return rc;
 	}
-	rc = compare(check, pack, &head, &dir, &same, &cause);
+	rc = compare(check, pack, &head, &dir, &pack->rows, &cause);
 	/* Rows that cannot even be read are wrong rows. */
-	if (rc == QS_ECORRUPT || rc == QS_ENOTFOUND)
+	if (rc == QS_ECORRUPT || rc == QS_ENOTFOUND) {
+		pack->rows = CHECK_ROWS_WRONG;
 		rc = QS_OK;
+	}
 	if (rc != QS_OK)
 		*err = cause;
-	else if (!same)
-		rc = repair(check, pack, &head, &dir, err);
 	qs_pack_dir_clear(&dir);
 	return rc;
+}
+
+/* -------------------------------------------------- after it was read */
+
+static void
+tell_put_right(struct check *check, const struct check_pack *pack)
+{
+	struct qs_err what;
+	char hex[17];
+
+	qs_hex(hex, pack->name.b, 8);
+	if (pack->number == 0)
+		(void)qs_fail(&what, QS_ENOTFOUND, "object %s was not in the "
+			"index on this machine: it is sound and was added",
+			hex);
+	else if (pack->rows == CHECK_ROWS_MISSING)
+		(void)qs_fail(&what, QS_ENOTFOUND, "chunks of object %s were "
+			"not in the index on this machine: it is sound and "
+			"they were added", hex);
+	else {
+		check_count_error(check);
+		(void)qs_fail(&what, QS_ECORRUPT, "the index on this machine "
+			"was wrong about object %s: repaired", hex);
+	}
+	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
+}
+
+static enum qs_code
+drop_lost(struct check *check, const struct check_pack *pack,
+	const struct check_found *found, struct qs_err *err)
+{
+	struct qs_id *ids = calloc(found->lost, sizeof(*ids));
+	size_t count = 0;
+	enum qs_code rc;
+
+	if (ids == NULL)
+		return qs_fail_nomem(err, "forgetting chunks");
+	for (uint32_t i = 0; i < found->dir.chunk_count; i++)
+		if (found->is_lost[i] && count < found->lost)
+			ids[count++] = found->dir.chunks[i].id;
+	rc = qs_index_forget_chunks(check->index, &pack->name, ids, count,
+		err);
+	free(ids);
+	return rc;
+}
+
+/*
+ * Every byte of a pack verifies with its salt: if nothing in it is bad and its
+ * name still is, these are another object's bytes.  If the index has the same
+ * of it, what it has is there all the same.
+ */
+static bool
+is_another(const struct check_pack *pack, const struct check_found *found)
+{
+	return found->is_misnamed && (pack->rows == CHECK_ROWS_WRONG ||
+		(pack->number == 0 && found->lost == 0));
+}
+
+enum qs_code
+check_settle(struct check *check, struct check_pack *pack,
+	const struct check_found *found, struct qs_err *err)
+{
+	const bool is_right = pack->number != 0 &&
+		pack->rows == CHECK_ROWS_RIGHT;
+	enum qs_code rc = QS_OK;
+
+	if (is_another(pack, found))
+		return check_bad_pack(check, pack, &found->cause, err);
+	if (!is_right) {
+		if (pack->number != 0)
+			rc = qs_index_forget(check->index, &pack->name, err);
+		if (rc == QS_OK)
+			rc = qs_index_add(check->index, &found->head.ref,
+				&found->dir, err);
+	}
+	/* What was added waits in memory: written and dropped at once. */
+	if (rc == QS_OK && found->lost > 0)
+		rc = drop_lost(check, pack, found, err);
+	if (rc != QS_OK)
+		return rc;
+	if (found->is_damaged)
+		check_tell_damage(check, pack, found);
+	else if (!is_right)
+		tell_put_right(check, pack);
+	return QS_OK;
 }
 
 enum qs_code

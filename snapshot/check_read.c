@@ -2,6 +2,7 @@
 /*
  * check_read: objects read whole, by two threads: the name, every frame, every
  * chunk's id.  A thread needs one object's bytes and a few MiB of plaintext.
+ * A bad frame costs its own chunks: the others are read all the same.
  */
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ struct worker {
 	uint8_t *plain;  /* PLAIN_BYTES */
 	struct qs_hash_job *hashes;
 	size_t hash_cap;
+	struct check_found found; /* of the pack at hand */
 	struct qs_thread *thread;
 };
 
@@ -38,6 +40,7 @@ worker_clear(struct worker *worker)
 	free(worker->object);
 	free(worker->plain);
 	free(worker->hashes);
+	free(worker->found.is_lost);
 }
 
 static enum qs_code
@@ -46,13 +49,32 @@ worker_init(struct worker *worker, struct job *job, struct qs_err *err)
 	worker->job = job;
 	worker->object = malloc(QS_PACK_MAX);
 	worker->plain = malloc(PLAIN_BYTES);
-	if (worker->object == NULL || worker->plain == NULL)
+	worker->found.is_lost = malloc(QS_PACK_CHUNKS);
+	if (worker->object == NULL || worker->plain == NULL ||
+	    worker->found.is_lost == NULL)
 		return qs_fail_nomem(err, "reading objects");
 	return qs_opener_new(qs_folder_keys(job->check->folder),
 		&worker->opener, err);
 }
 
 /* ------------------------------------------------------------ one pack */
+
+/* The first cause is told. */
+static void
+note_damage(struct worker *worker, const struct qs_err *cause)
+{
+	if (worker->found.is_damaged)
+		return;
+	worker->found.is_damaged = true;
+	worker->found.cause = *cause;
+}
+
+static void
+lose_chunk(struct worker *worker, uint32_t chunk)
+{
+	worker->found.is_lost[chunk] = 1;
+	worker->found.lost++;
+}
 
 static enum qs_code
 load(struct worker *worker, const struct check_pack *pack,
@@ -63,6 +85,7 @@ load(struct worker *worker, const struct check_pack *pack,
 	const size_t len = (size_t)(pack->size + QS_SLICE - 1) / QS_SLICE *
 		QS_SLICE;
 	struct qs_name found;
+	struct qs_err cause;
 	size_t got = 0;
 	enum qs_code rc;
 
@@ -72,10 +95,14 @@ load(struct worker *worker, const struct check_pack *pack,
 		return rc;
 	*object = qs_span(worker->object, got);
 	qs_hash_name(*object, &found);
+	/* Which chunks it costs, if any, the frames will tell. */
 	if (got != pack->size ||
-	    memcmp(found.b, pack->name.b, sizeof(found.b)) != 0)
-		return qs_fail(err, QS_ECORRUPT,
+	    memcmp(found.b, pack->name.b, sizeof(found.b)) != 0) {
+		(void)qs_fail(&cause, QS_ECORRUPT,
 			"its bytes do not have its name");
+		worker->found.is_misnamed = true;
+		note_damage(worker, &cause);
+	}
 	return QS_OK;
 }
 
@@ -83,10 +110,11 @@ load(struct worker *worker, const struct check_pack *pack,
  * The ids of the chunks [*chunk, ...) of frames first .. end, which lie in
  * plain one after the other; *chunk moves on.
  */
-static enum qs_code
-check_ids(struct worker *worker, const struct qs_pack_dir *dir,
-	uint32_t first, uint32_t end, uint32_t *chunk, struct qs_err *err)
+static void
+check_ids(struct worker *worker, uint32_t first, uint32_t end,
+	uint32_t *chunk)
 {
+	const struct qs_pack_dir *dir = &worker->found.dir;
 	const struct qs_frame_entry *frame = &dir->frames[first];
 	const uint32_t begin = *chunk;
 	const uint8_t *plain = worker->plain;
@@ -109,13 +137,15 @@ check_ids(struct worker *worker, const struct qs_pack_dir *dir,
 		worker->hashes, count);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct qs_chunk_entry *entry = &dir->chunks[begin + i];
+		struct qs_err cause;
 
-		if (!qs_equal(worker->hashes[i].out, entry->id.b, 32))
-			return qs_fail(err, QS_ECORRUPT, "a chunk of frame %u "
-				"is not what its id says",
-				(unsigned)entry->frame);
+		if (qs_equal(worker->hashes[i].out, entry->id.b, 32))
+			continue;
+		(void)qs_fail(&cause, QS_ECORRUPT, "a chunk of frame %u is "
+			"not what its id says", (unsigned)entry->frame);
+		note_damage(worker, &cause);
+		lose_chunk(worker, begin + i);
 	}
-	return QS_OK;
 }
 
 static enum qs_code
@@ -133,12 +163,16 @@ reserve_hashes(struct worker *worker, size_t count, struct qs_err *err)
 	return QS_OK;
 }
 
-/* Open frames into plain until it is full or the key of ids changes. */
+/*
+ * Open frames into plain until it is full, the key of ids changes, or one does
+ * not open: QS_ECORRUPT if that is the first one.
+ */
 static enum qs_code
-open_frames(struct worker *worker, const struct qs_pack_head *head,
-	const struct qs_pack_dir *dir, uint32_t first, uint32_t *end,
+open_frames(struct worker *worker, uint32_t first, uint32_t *end,
 	struct qs_err *err)
 {
+	const struct qs_pack_dir *dir = &worker->found.dir;
+	struct qs_err fault;
 	size_t used = 0;
 	uint32_t i = first;
 
@@ -150,69 +184,79 @@ open_frames(struct worker *worker, const struct qs_pack_head *head,
 		    entry->kind != dir->frames[first].kind ||
 		    entry->domain != dir->frames[first].domain)
 			break;
-		rc = qs_frame_open(worker->opener, &head->ref, i, entry,
-			qs_span(worker->object + entry->off,
-			entry->sealed_len), worker->plain + used, err);
-		if (rc != QS_OK)
+		rc = qs_frame_open(worker->opener, &worker->found.head.ref, i,
+			entry, qs_span(worker->object + entry->off,
+			entry->sealed_len), worker->plain + used, &fault);
+		/* What is open is checked first; then it is met again. */
+		if (rc == QS_ECORRUPT && i > first)
+			break;
+		if (rc != QS_OK) {
+			*err = fault;
 			return rc;
+		}
 		used += entry->plain_len;
 	}
 	*end = i;
 	return QS_OK;
 }
 
-static enum qs_code
-check_frames(struct worker *worker, const struct qs_pack_head *head,
-	const struct qs_pack_dir *dir, struct qs_err *err)
+/* A frame does not open: its chunks are lost, and no others. */
+static void
+lose_frame(struct worker *worker, uint32_t frame, uint32_t *chunk,
+	const struct qs_err *cause)
 {
+	const struct qs_pack_dir *dir = &worker->found.dir;
+
+	note_damage(worker, cause);
+	for (; *chunk < dir->chunk_count &&
+	    dir->chunks[*chunk].frame == frame; (*chunk)++)
+		lose_chunk(worker, *chunk);
+}
+
+/* Bad frames and chunks are noted; what fails is the check itself. */
+static enum qs_code
+check_frames(struct worker *worker, struct qs_err *err)
+{
+	const struct qs_pack_dir *dir = &worker->found.dir;
 	uint32_t chunk = 0, first = 0, end = 0;
 	enum qs_code rc = reserve_hashes(worker, dir->chunk_count, err);
 
+	memset(worker->found.is_lost, 0, dir->chunk_count);
 	for (; rc == QS_OK && first < dir->frame_count; first = end) {
+		struct qs_err fault;
+
 		if (check_is_cancelled(worker->job->check))
 			return qs_fail(err, QS_ECANCELED, "interrupted");
-		rc = open_frames(worker, head, dir, first, &end, err);
-		if (rc == QS_OK)
-			rc = check_ids(worker, dir, first, end, &chunk, err);
+		rc = open_frames(worker, first, &end, &fault);
+		if (rc == QS_OK) {
+			check_ids(worker, first, end, &chunk);
+		} else if (rc == QS_ECORRUPT) {
+			lose_frame(worker, first, &chunk, &fault);
+			end = first + 1;
+			rc = QS_OK;
+		} else {
+			*err = fault;
+		}
 	}
 	return rc;
-}
-
-/* It is whole and right, and the index did not have it. */
-static enum qs_code
-adopt(struct check *check, struct check_pack *pack,
-	const struct qs_pack_head *head, const struct qs_pack_dir *dir,
-	struct qs_err *err)
-{
-	struct qs_err what;
-	char hex[17];
-	enum qs_code rc = qs_index_add(check->index, &head->ref, dir, err);
-
-	if (rc != QS_OK)
-		return rc;
-	qs_hex(hex, pack->name.b, 8);
-	(void)qs_fail(&what, QS_ENOTFOUND, "object %s was not in the index on "
-		"this machine: it is sound and was added", hex);
-	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
-	return QS_OK;
 }
 
 static enum qs_code
 read_pack(struct worker *worker, struct check_pack *pack, struct qs_err *err)
 {
 	struct check *check = worker->job->check;
-	struct qs_pack_head head;
-	struct qs_pack_dir dir = {.frames = NULL};
+	struct check_found *found = &worker->found;
 	struct qs_span object;
 	struct qs_err cause;
 	enum qs_code rc;
 
+	*found = (struct check_found){.is_lost = found->is_lost};
 	rc = load(worker, pack, &object, &cause);
 	if (rc == QS_OK)
-		rc = qs_pack_open(worker->opener, &pack->name, object, &head,
-			&dir, &cause);
+		rc = qs_pack_open(worker->opener, &pack->name, object,
+			&found->head, &found->dir, &cause);
 	if (rc == QS_OK)
-		rc = check_frames(worker, &head, &dir, &cause);
+		rc = check_frames(worker, &cause);
 	if (rc == QS_OK || check_is_finding(rc)) {
 		pthread_mutex_lock(&check->lock);
 		check->result.packs_read++;
@@ -222,13 +266,12 @@ read_pack(struct worker *worker, struct check_pack *pack, struct qs_err *err)
 			pack->size);
 	}
 	if (rc == QS_OK)
-		rc = pack->number == 0 ?
-			adopt(check, pack, &head, &dir, err) : QS_OK;
+		rc = check_settle(check, pack, found, err);
 	else if (check_is_finding(rc))
 		rc = check_bad_pack(check, pack, &cause, err);
 	else
 		*err = cause;
-	qs_pack_dir_clear(&dir);
+	qs_pack_dir_clear(&found->dir);
 	return rc;
 }
 
@@ -350,7 +393,8 @@ choose(const struct check *check, struct job *job)
 		left--;
 		if (is_chosen && wanted > 0)
 			wanted--;
-		if (is_chosen || pack->number == 0)
+		if (is_chosen || pack->number == 0 ||
+		    pack->rows != CHECK_ROWS_RIGHT)
 			job->chosen[job->count++] = i;
 	}
 }

@@ -577,8 +577,9 @@ struct qs_check_result {
  * every snapshot, every chunk known to the index and the index against the
  * packs' directories; with read_data every byte of the chosen packs as well.
  * Each finding is a WARNING event that names the object, or the files that
- * suffer.  Damaged or missing packs are taken out of the index, so that the
- * next snapshot stores anew what is still at hand.
+ * suffer.  Missing packs, those that cannot be opened, and of others the chunks
+ * that do not verify are taken out of the index, so that the next snapshot
+ * stores anew what is still at hand.
  */
 QS_MUST_CHECK enum qs_code qs_check(struct qs_folder *folder,
 	const struct qs_check_options *options,

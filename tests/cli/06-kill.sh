@@ -24,12 +24,12 @@ expect 0 env LD_PRELOAD="$shim" QS_FAULT_COUNT="$work/counts" "$qstore" \
 total=$(sed -n 's/^any //p' counts)
 [ "$total" -gt 10 ] || fail "the shim counted $total writes"
 
-# About 40 places, the first and the last ones among them.
-step=$(((total + 29) / 30))
+# About 25 places, the first and the last ones among them.
+step=$(((total + 19) / 20))
 places=$({
-	seq 1 5
-	seq 6 "$step" "$total"
-	seq $((total > 8 ? total - 8 : 1)) "$total"
+	seq 1 4
+	seq 5 "$step" "$total"
+	seq $((total > 5 ? total - 5 : 1)) "$total"
 } | sort -nu)
 saved=0
 for k in $places; do

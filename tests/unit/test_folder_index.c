@@ -178,13 +178,49 @@ pack_that_no_record_lists_is_not_trusted(void **state)
 	payload.cover.indexes = calloc(1, sizeof(struct qs_index_at));
 	payload.cover.index_count = 1;
 	listed = rig_index_pack(a, names, 2, payload.cover.indexes);
+	(void)rig_save(a, DAY, &names[0], 1);
 	OK(qs_folder_append(a, &payload, &listed, 1, &record, &err));
-	(void)rig_save(a, 2 * DAY, &names[0], 1);
 	qs_payload_clear(&payload);
 	qs_folder_close(a);
 	b = rig_open(rig, "b");
 	assert_true(rig_knows(b, 1));
 	assert_false(rig_knows(b, 2));
+	qs_folder_close(b);
+	rig_quiet(rig);
+}
+
+static void
+index_chunk_with_a_wrong_size_is_not_believed(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_payload payload = rig_payload(DAY, NULL);
+	struct qs_name names[2], record;
+	struct qs_pack_head head;
+	struct qs_pack_dir dir;
+	struct qs_buf refs;
+
+	names[0] = rig_pack(a, 1, false);
+	OK(qs_folder_read_dir(a, &names[0], QS_PACK_MIN, &head, &dir, &err));
+	head.ref.size *= 2;
+	OK(qs_index_add(qs_folder_index(a), &head.ref, &dir, &err));
+	qs_pack_dir_clear(&dir);
+	payload.cover.indexes = calloc(1, sizeof(struct qs_index_at));
+	payload.cover.index_count = 1;
+	names[1] = rig_index_pack(a, names, 1, payload.cover.indexes);
+	assert_int_equal(qs_names_sort(names, 2), 2);
+	OK(qs_folder_append(a, &payload, names, 2, &record, &err));
+	qs_payload_clear(&payload);
+	qs_folder_close(a);
+	b = rig_open(rig, "b");
+	refs = all_packs(b);
+	assert_int_equal(refs.len, 2 * sizeof(struct qs_pack_ref));
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(&head.ref, refs.data + i * sizeof(head.ref),
+			sizeof(head.ref));
+		assert_int_equal(head.ref.size, QS_PACK_MIN);
+	}
+	qs_buf_clear(&refs);
 	qs_folder_close(b);
 	rig_quiet(rig);
 }
@@ -381,6 +417,7 @@ main(void)
 		RIG_TEST(index_chunk_saves_reading_directories),
 		RIG_TEST(damaged_index_chunk_costs_nothing_but_time),
 		RIG_TEST(pack_that_no_record_lists_is_not_trusted),
+		RIG_TEST(index_chunk_with_a_wrong_size_is_not_believed),
 		RIG_TEST(missing_pack_is_told_until_it_is_back),
 		RIG_TEST(damaged_pack_costs_only_itself),
 		RIG_TEST(killed_runs_packs_are_adopted_and_logged_next),

@@ -150,6 +150,8 @@ check_bad_pack(struct check *check, struct check_pack *pack,
 			bare_cause(cause->msg, hex));
 	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
 	rc = qs_index_forget(check->index, &pack->name, err);
+	if (rc == QS_OK)
+		rc = qs_folder_note_absent(check->folder, &pack->name, err);
 	pack->number = 0;
 	return rc;
 }

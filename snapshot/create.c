@@ -242,6 +242,86 @@ set_up_chunker(struct create *create)
 	qs_wipe(&key, sizeof(key));
 }
 
+struct packs {
+	struct qs_name *names;
+	uint32_t *sizes;
+	size_t count, cap;
+};
+
+static enum qs_code
+add_pack(void *arg, uint32_t number, const struct qs_pack_ref *ref,
+	struct qs_err *err)
+{
+	struct packs *packs = arg;
+
+	(void)number;
+	if (packs->count == packs->cap) {
+		size_t cap = packs->cap ? packs->cap * 2 : 256;
+		void *names = realloc(packs->names, cap *
+			sizeof(*packs->names));
+		void *sizes;
+
+		if (names != NULL)
+			packs->names = names;
+		sizes = realloc(packs->sizes, cap * sizeof(*packs->sizes));
+		if (sizes != NULL)
+			packs->sizes = sizes;
+		if (names == NULL || sizes == NULL)
+			return qs_fail_nomem(err, "looking for packs");
+		packs->cap = cap;
+	}
+	packs->names[packs->count] = ref->name;
+	packs->sizes[packs->count++] = ref->size;
+	return QS_OK;
+}
+
+static enum qs_code
+forget_vanished(struct create *create, const struct qs_name *name,
+	struct qs_err *err)
+{
+	struct qs_err what;
+	char hex[17];
+	enum qs_code rc;
+
+	qs_hex(hex, name->b, 8);
+	(void)qs_fail(&what, QS_ENOTFOUND, "object %s is missing from %s or "
+		"has another size; what was in it and is still here is stored "
+		"anew", hex, create->store->place);
+	create_warn(create, "", &what);
+	rc = qs_index_forget(create->index, name, err);
+	return rc == QS_OK ? qs_folder_note_absent(create->folder, name, err) :
+		rc;
+}
+
+/*
+ * Nothing may be taken as stored on the word of the index alone: objects can
+ * have gone behind our back.  One look at each, before anything is compared.
+ */
+static enum qs_code
+look_for_packs(struct create *create, struct qs_err *err)
+{
+	struct packs packs = {0};
+	uint64_t *sizes = NULL;
+	enum qs_code rc = qs_index_each_pack(create->index, add_pack, &packs,
+		err);
+
+	if (rc == QS_OK) {
+		sizes = calloc(packs.count + 1, sizeof(*sizes));
+		if (sizes == NULL)
+			rc = qs_fail_nomem(err, "looking for packs");
+	}
+	if (rc == QS_OK)
+		rc = create->store->ops->have(create->store->self, packs.names,
+			packs.count, sizes, err);
+	for (size_t i = 0; i < packs.count && rc == QS_OK; i++)
+		if (sizes[i] != packs.sizes[i])
+			rc = forget_vanished(create, &packs.names[i], err);
+	free(packs.names);
+	free(packs.sizes);
+	free(sizes);
+	return rc;
+}
+
 enum qs_code
 qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	const struct qs_report *report, struct qs_create_result *out,
@@ -268,6 +348,8 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 		rc = qs_folder_can_write(folder, err);
 	if (rc == QS_OK)
 		rc = who_and_where(create, err);
+	if (rc == QS_OK && !options->dry_run)
+		rc = look_for_packs(create, err);
 	if (rc == QS_OK)
 		choose_parent(create);
 	if (rc == QS_OK && create->parent != NULL)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ struct big {
 	uint64_t size;  /* bytes of the file so far, holes included */
 	size_t pending; /* uncut bytes at the end of the job's data */
 	uint8_t domain;
+	bool is_stream; /* may be silent for long: ask whether to stop */
+	bool bad_read;  /* the failure is the file's own */
 };
 
 /* Count the chunk in with the newest piece, or begin a piece. */
@@ -99,6 +102,33 @@ cut(struct big *big, bool is_last, struct qs_err *err)
 	return rc;
 }
 
+/* What there is of a stream, once there is something. */
+static enum qs_code
+read_stream(struct big *big, uint8_t *out, size_t want, size_t *got,
+	struct qs_err *err)
+{
+	struct pollfd wait = {.fd = big->fd, .events = POLLIN};
+	ssize_t n;
+
+	for (;;) {
+		int ready = poll(&wait, 1, 200);
+
+		if (create_stopped(big->plan->create))
+			return qs_fail(err, QS_ECANCELED, "interrupted");
+		if (ready < 0 && errno != EINTR)
+			return qs_fail_errno(err, "waiting for input");
+		if (ready <= 0)
+			continue;
+		n = read(big->fd, out, want);
+		if (n >= 0) {
+			*got = (size_t)n;
+			return QS_OK;
+		}
+		if (errno != EINTR && errno != EAGAIN)
+			return qs_fail_errno(err, "read");
+	}
+}
+
 /* The bytes from where fd stands up to (not including) end. */
 static enum qs_code
 read_extent(struct big *big, uint64_t end, bool *eof, struct qs_err *err)
@@ -116,11 +146,13 @@ read_extent(struct big *big, uint64_t end, bool *eof, struct qs_err *err)
 		want = CREATE_ARENA - job->data_used;
 		if (want > end - big->size)
 			want = (size_t)(end - big->size);
-		rc = qs_fd_read(big->fd, job->data + job->data_used, want,
-			&got, err);
+		rc = big->is_stream ? read_stream(big, job->data +
+			job->data_used, want, &got, err) : qs_fd_read(big->fd,
+			job->data + job->data_used, want, &got, err);
+		big->bad_read = rc != QS_OK;
 		if (rc != QS_OK)
 			return rc;
-		*eof = got < want;
+		*eof = big->is_stream ? got == 0 : got < want;
 		job->data_used += got;
 		big->pending += got;
 		big->size += got;
@@ -265,7 +297,7 @@ plan_big(struct plan *plan, struct event *event, int folder_fd,
 	if (plan->job->data_used > 0 && (rc = plan_send(plan, err)) != QS_OK)
 		goto out;
 	rc = read_sparse(&big, (uint64_t)st.st_size, err);
-	if (rc == QS_EIO) { /* the file's fault: save no half of it */
+	if (rc != QS_OK && big.bad_read) { /* the file's fault: save no half of it */
 		trouble = *err;
 		qs_fail_while(&trouble, "cannot be read to its end, not saved");
 		bad = failed = true;
@@ -317,7 +349,8 @@ enum qs_code
 plan_stdin(struct plan *plan, struct qs_err *err)
 {
 	const struct qs_create_options *o = plan->create->options;
-	struct big big = {.plan = plan, .fd = o->stdin_fd};
+	struct big big = {.plan = plan, .fd = o->stdin_fd,
+		.is_stream = true};
 	struct event *event;
 	bool eof;
 	enum qs_code rc;

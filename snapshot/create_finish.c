@@ -269,6 +269,8 @@ write_record(struct create *create, struct plan_cover *cover,
 	enum qs_code rc;
 
 	rc = qs_index_each_unlogged(create->index, add_name, &added, err);
+	if (rc == QS_OK) /* an interrupted run's that are gone by now */
+		rc = drop_unknown(create, &added, err);
 	sort_unique(&added);
 	sort_unique(&cover->direct);
 	payload.cover = (struct qs_cover){cover->indexes, cover->index_count,
@@ -278,6 +280,9 @@ write_record(struct create *create, struct plan_cover *cover,
 	if (rc == QS_OK)
 		rc = qs_folder_append(create->folder, &payload, added.list,
 			added.count, &result->record, err);
+	/* It may have grown there: what others logged in the meantime. */
+	cover->direct.list = payload.cover.direct;
+	cover->direct.count = cover->direct.cap = payload.cover.direct_count;
 	if (rc == QS_OK)
 		rc = qs_index_run_end(create->index, err);
 	payload.cover = (struct qs_cover){0}; /* the caller's */
@@ -298,7 +303,10 @@ create_finish(struct create *create, struct packer *packer,
 	result->saved = false;
 	if (o->dry_run)
 		return packer_flush_frames(packer, err);
-	if (o->skip_if_unchanged && same_as_parent(create))
+	/* Chunks stored anew (their pack was lost) are worth a record. */
+	if (o->skip_if_unchanged && same_as_parent(create) &&
+		create->totals.data_blobs + create->totals.tree_blobs == 0 &&
+		create->committed_count == 0)
 		return qs_index_run_end(create->index, err);
 	/* Only packs that are durable can go into an index chunk. */
 	if (!board_flush(&create->board))

@@ -33,6 +33,7 @@
 #define CREATE_SMALL (1u << 20) /* up to here a worker reads the file whole */
 #define CREATE_JOB_BYTES (1u << 20) /* of small files: about one frame */
 #define CREATE_BATCH 256        /* items of a listing batch */
+#define CREATE_XATTRS_MAX (1u << 20) /* of a node, all together */
 #define CREATE_ROW_ENTRIES 1024 /* entries of a directory row */
 #define CREATE_PART_BYTES (128u << 10) /* look for a cut of a folder's tree */
 #define CREATE_PART_MAX (512u << 10)   /* cut it in any case */

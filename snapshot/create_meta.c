@@ -254,7 +254,7 @@ meta_xattrs(struct arena *arena, int fd, int folder_fd, const char *name,
 	/* By way of /proc the path is short, and a symlink is not followed. */
 	char path[64 + QS_NAME_MAX], *names;
 	struct attribute list[256];
-	size_t count = 0;
+	size_t count = 0, total = 0;
 	ssize_t len;
 
 	if (fd < 0)
@@ -285,7 +285,9 @@ meta_xattrs(struct arena *arena, int fd, int folder_fd, const char *name,
 		if (size < 0)
 			return qs_fail_errno(err, "cannot read attribute %s",
 				at);
+		total += (size_t)size + strlen(at);
 		if (size > QS_XATTR_VALUE_MAX || strlen(at) > QS_NAME_MAX ||
+			total > CREATE_XATTRS_MAX ||
 			count == sizeof(list) / sizeof(list[0]))
 			return qs_fail(err, QS_EINVAL, "has attributes larger "
 				"or more than can be saved; they are left out");

@@ -199,6 +199,7 @@ keep_enter(struct open_dir *dir, const struct event *event,
 
 	dir->event = *event;
 	dir->event.folder = NULL;
+	dir->event.trouble = NULL; /* in the job's arena; given by enter */
 	dir->kept.len = 0;
 	bare.content = (struct qs_content){0};
 	bare.size = 0;
@@ -244,7 +245,12 @@ enter(struct assembler *a, const struct event *event, struct qs_err *err)
 	if ((rc = qs_buf_extend(&dir->part, QS_TREE_HEAD, &head, err)) !=
 		QS_OK || (rc = keep_enter(dir, event, err)) != QS_OK)
 		return rc;
-	return a->depth > 1 ? path_push(a, event->node.name, err) : QS_OK;
+	if (a->depth == 1)
+		return QS_OK;
+	rc = path_push(a, event->node.name, err);
+	if (rc == QS_OK && event->trouble != NULL)
+		create_warn(a->create, (char *)a->path.data, event->trouble);
+	return rc;
 }
 
 static enum qs_code
@@ -297,8 +303,12 @@ leave(struct assembler *a, const struct event *event, struct qs_err *err)
 	struct open_dir *dir = &a->dirs[a->depth - 1];
 	struct qs_content content;
 	uint64_t size = 0;
+	/*
+	 * Only when a single row holds all of it: the rows of a large folder
+	 * may come from several runs, and the last one's content with them.
+	 */
 	bool same = dir->same && event->all_same && event->prior_fresh &&
-		dir->content.size == 0;
+		dir->content.size == 0 && dir->row.segment == 0;
 	enum qs_code rc = QS_OK;
 
 	if (same) { /* its tree is in the store: no need to hash it */

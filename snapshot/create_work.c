@@ -106,7 +106,7 @@ do_file(struct worker *w, struct job *job, struct event *event,
 {
 	const char *name = (const char *)event->node.name.data;
 	int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	struct qs_err trouble = {.code = QS_OK};
+	struct qs_err trouble = {.code = QS_OK}, attributes;
 	size_t len = 0;
 	int fd = openat(event->folder->fd, name, flags | O_NOATIME);
 	enum qs_code rc;
@@ -124,9 +124,9 @@ do_file(struct worker *w, struct job *job, struct event *event,
 		qs_fail_while(&trouble, "not saved");
 		return plan_trouble(job, event, true, &trouble, err);
 	}
-	if (trouble.code == QS_OK)
-		(void)!meta_xattrs(&job->arena, fd, -1, name, &event->node,
-			&trouble);
+	if (meta_xattrs(&job->arena, fd, -1, name, &event->node,
+		&attributes) != QS_OK && trouble.code == QS_OK)
+		trouble = attributes;
 	close(fd);
 	rc = cut_file(w, job, event, len, err);
 	if (rc == QS_OK && trouble.code != QS_OK)

@@ -96,6 +96,26 @@ add_absent(struct qs_folder *folder, struct qs_buf *wanted,
 	return rc;
 }
 
+enum qs_code
+qs_folder_note_absent(struct qs_folder *folder, const struct qs_name *name,
+	struct qs_err *err)
+{
+	struct qs_buf names = {0};
+	enum qs_code rc = add_absent(folder, &names, err);
+
+	for (size_t at = 0; rc == QS_OK && at < names.len; at += 32)
+		if (memcmp(names.data + at, name->b, 32) == 0)
+			goto out;
+	if (rc == QS_OK && names.len / 32 < ABSENT_MAX)
+		rc = qs_buf_append(&names, name->b, 32, err);
+	if (rc == QS_OK)
+		rc = qs_index_fact_put(folder->index, ABSENT_KEY,
+			qs_buf_span(&names), err);
+out:
+	qs_buf_clear(&names);
+	return rc;
+}
+
 /* Sorted, once each, without what is retired. */
 static size_t
 tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)

@@ -71,6 +71,13 @@ QS_MUST_CHECK enum qs_code qs_index_chunk_names(struct qs_folder *folder,
 QS_MUST_CHECK enum qs_code qs_folder_adopt_pack(struct qs_folder *folder,
 	const struct qs_name *name, struct qs_err *err);
 
+/*
+ * Remember a pack that was forgotten because it is missing or damaged: each
+ * opening looks whether it is back.
+ */
+QS_MUST_CHECK enum qs_code qs_folder_note_absent(struct qs_folder *folder,
+	const struct qs_name *name, struct qs_err *err);
+
 /* The cover in this device's newest snapshot; empty when it has none. */
 const struct qs_cover *qs_folder_cover(const struct qs_folder *folder);
 

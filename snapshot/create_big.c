@@ -297,7 +297,7 @@ plan_big(struct plan *plan, struct event *event, int folder_fd,
 	if (plan->job->data_used > 0 && (rc = plan_send(plan, err)) != QS_OK)
 		goto out;
 	rc = read_sparse(&big, (uint64_t)st.st_size, err);
-	if (rc != QS_OK && big.bad_read) { /* the file's fault: save no half of it */
+	if (rc != QS_OK && big.bad_read) { /* save no half of it */
 		trouble = *err;
 		qs_fail_while(&trouble, "cannot be read to its end, not saved");
 		bad = failed = true;

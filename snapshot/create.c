@@ -148,11 +148,8 @@ free_queue(struct qs_queue *queue)
 {
 	struct list_batch *batch;
 
-	while (queue != NULL && (batch = qs_queue_try_pop(queue)) != NULL) {
-		list_batch_clear(batch);
-		qs_buf_clear(&batch->names);
-		free(batch);
-	}
+	while (queue != NULL && (batch = qs_queue_try_pop(queue)) != NULL)
+		list_batch_free(batch);
 	qs_queue_free(queue);
 }
 

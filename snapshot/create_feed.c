@@ -32,6 +32,16 @@ list_batch_clear(struct list_batch *batch)
 	batch->last = false;
 }
 
+void
+list_batch_free(struct list_batch *batch)
+{
+	if (batch == NULL)
+		return;
+	list_batch_clear(batch);
+	qs_buf_clear(&batch->names);
+	free(batch);
+}
+
 /* ------------------------------------------------------- lister's thread */
 
 struct feed {
@@ -152,10 +162,7 @@ create_list_run(void *arg)
 	} else {
 		board_fail(&create->board, &err);
 	}
-	if (feed.batch != NULL) {
-		list_batch_clear(feed.batch);
-		qs_queue_push(create->empty_batches, feed.batch);
-	}
+	list_batch_free(feed.batch); /* no more is wanted */
 }
 
 /* -------------------------------------------------------------- counting */

@@ -94,6 +94,7 @@ struct list_batch {
 };
 
 void list_batch_clear(struct list_batch *batch); /* drops its references */
+void list_batch_free(struct list_batch *batch);  /* NULL is fine */
 
 /* Thread: walks the targets and pushes batches until the end or a failure. */
 void create_list_run(void *arg /* struct create */);

@@ -419,8 +419,10 @@ create_plan_run(void *arg)
 		rc = plan_batch(&plan, batch, &err);
 		last = batch->last;
 		list_batch_clear(batch);
-		if (!qs_queue_push(create->empty_batches, batch))
+		if (!qs_queue_push(create->empty_batches, batch)) {
+			list_batch_free(batch); /* stopped */
 			break;
+		}
 	}
 	while (plan.depth > 0)
 		pop_level(&plan);

@@ -125,6 +125,19 @@ take_fps(struct qs_cli *cli, struct qs_err *err)
 	return QS_OK;
 }
 
+/* base reads it; here it is only checked. */
+static enum qs_code
+check_cpu(struct qs_err *err)
+{
+	const char *word = getenv("QSTORE_CPU");
+
+	if (word == NULL || strcmp(word, "scalar") == 0 ||
+		strcmp(word, "avx2") == 0 || strcmp(word, "avx512") == 0)
+		return QS_OK;
+	return qs_fail(err, QS_EINVAL, "QSTORE_CPU: \"%s\" is none of scalar, "
+		"avx2, avx512", word);
+}
+
 enum qs_code
 qs_cli_environment(struct qs_cli *cli, struct qs_err *err)
 {
@@ -152,6 +165,8 @@ qs_cli_environment(struct qs_cli *cli, struct qs_err *err)
 		rc = take_text(texts[i].name, texts[i].to, err);
 	if (rc == QS_OK)
 		rc = take_fps(cli, err);
+	if (rc == QS_OK)
+		rc = check_cpu(err);
 	cli->level = QS_LEVEL_DEFAULT;
 	if (rc == QS_OK && global->compression != NULL)
 		rc = qs_cli_level(global->compression, &cli->level, err);

@@ -75,6 +75,25 @@ any_slot(const struct qs_slot_list *list, enum qs_factor_type type,
 	return false;
 }
 
+/* Is there a slot that takes the key file together with a passphrase? */
+static bool
+any_slot_of_both(const struct qs_slot_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct qs_slot_info *info = &list->slots[i].info;
+		bool has_file = false, has_phrase = false;
+
+		for (size_t j = 0; j < info->factor_count; j++) {
+			has_file |= info->factors[j] == QS_FACTOR_KEYFILE;
+			has_phrase |= info->factors[j] ==
+				QS_FACTOR_PASSPHRASE;
+		}
+		if (has_file && has_phrase)
+			return true;
+	}
+	return false;
+}
+
 static enum qs_code
 try(struct qs_cli *cli, const struct qs_slot_list *list,
 	const struct given *given, struct qs_slot_secret *out,
@@ -128,8 +147,8 @@ ask(struct qs_cli *cli, const struct qs_slot_list *list, struct given *given,
 			if (rc != QS_EAUTH)
 				return rc;
 		}
-		if (!any_slot(list, QS_FACTOR_PASSPHRASE, false))
-			return QS_EAUTH;
+		if (!any_slot_of_both(list))
+			return qs_fail(err, QS_EAUTH, "wrong key file");
 	}
 	qs_hex(hex, store->folder_id, QS_FOLDER_ID_LEN);
 	(void)snprintf(question, sizeof(question), "passphrase of folder %.8s",

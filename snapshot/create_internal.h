@@ -385,6 +385,13 @@ struct create {
 	struct qs_totals totals;
 	struct qs_content root;
 	struct qs_buf root_bytes;
+	/*
+	 * The entries of the targets themselves, as stored, one after the
+	 * other: what --skip-if-unchanged compares.  The folders on the way
+	 * to them (/tmp) have times that are nobody's business.
+	 */
+	struct qs_buf targets;
+	uint64_t new_chunks; /* trees and lists stored, but for those folders */
 	/* the committer's, read after board_flush: */
 	struct qs_name *committed;
 	size_t committed_count, committed_cap;

@@ -188,12 +188,16 @@ meta_from_facts(struct qs_node *node, const struct facts *facts,
 
 /*
  * The clock of the file system ticks in jiffies: what changed within the last
- * few of them may change again without its ctime showing it.
+ * few of them may change again without its ctime showing it.  Whole seconds
+ * look like a file system that keeps no finer times (vfat: two seconds).
  */
 bool
 meta_racy(const struct facts *facts)
 {
-	return facts->ctime_ns > qs_now_ns() - 20000000;
+	int64_t window_ns = facts->ctime_ns % 1000000000 == 0 ? 2100000000 :
+		20000000;
+
+	return facts->ctime_ns > qs_now_ns() - window_ns;
 }
 
 /* ---------------------------------------------------------------- xattrs */

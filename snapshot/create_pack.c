@@ -142,6 +142,7 @@ packer_add_chunk(struct packer *packer, enum qs_kind kind,
 		&state, 1, err);
 	if (rc != QS_OK || state == CHUNK_KNOWN)
 		return rc;
+	packer->create->new_chunks++;
 	if (gather->plain.len + plain.len > QS_FRAME_GATHER &&
 		(rc = flush_gather(packer, kind, err)) != QS_OK)
 		return rc;

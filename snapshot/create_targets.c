@@ -235,10 +235,22 @@ create_targets(const char *const *paths, size_t count, struct target **out,
 	return QS_OK;
 }
 
+/* As the walk goes: name by name, so that '/' comes before any other byte. */
 static int
 by_text(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const unsigned char *p = *(unsigned char *const *)a;
+	const unsigned char *q = *(unsigned char *const *)b;
+
+	while (*p == *q && *p != '\0')
+		p++, q++;
+	if (*p == *q)
+		return 0;
+	if (*p == '\0' || *q == '\0')
+		return *p == '\0' ? -1 : 1;
+	if (*p == '/' || *q == '/')
+		return *p == '/' ? -1 : 1;
+	return *p < *q ? -1 : 1;
 }
 
 enum qs_code

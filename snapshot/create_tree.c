@@ -15,7 +15,7 @@ struct open_dir {
 	uint32_t part_count, count;
 	struct qs_content_builder content;
 	struct row_writer row;
-	bool same, writes_rows;
+	bool same, writes_rows, made_up;
 	uint8_t path_hash[32];
 	size_t path_len; /* of the path before its own name */
 };
@@ -28,6 +28,7 @@ struct assembler {
 	struct qs_content_builder file;
 	struct qs_buf path;
 	bool done;
+	bool leaving_made_up; /* the entry being added is of such a folder */
 };
 
 static enum qs_code
@@ -91,6 +92,7 @@ report(struct assembler *a, const struct event *event,
 static enum qs_code
 flush_part(struct assembler *a, struct open_dir *dir, struct qs_err *err)
 {
+	uint64_t before = a->create->new_chunks;
 	struct qs_id id;
 	enum qs_code rc;
 
@@ -102,6 +104,8 @@ flush_part(struct assembler *a, struct open_dir *dir, struct qs_err *err)
 	if (rc == QS_OK)
 		rc = qs_content_builder_add(&dir->content, &id, dir->part.len,
 			err);
+	if (dir->made_up)
+		a->create->new_chunks = before;
 	dir->part.len = QS_TREE_HEAD;
 	dir->part_count = 0;
 	return rc;
@@ -157,6 +161,9 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 		event->prior_ctime_ns != ctime_ns ||
 		event->prior_place != dir->count)
 		dir->same = dir->row.same = false;
+	if (dir->made_up && !a->leaving_made_up && (rc = qs_buf_append(
+		&a->create->targets, entry.data, entry.len, err)) != QS_OK)
+		return rc;
 	dir->count++;
 	dir->part_count++;
 	if (dir->writes_rows) {
@@ -239,6 +246,7 @@ enter(struct assembler *a, const struct event *event, struct qs_err *err)
 	dir->row.same = true;
 	if (event->folder != NULL) {
 		memcpy(dir->path_hash, event->folder->path_hash, 32);
+		dir->made_up = event->folder->made_up;
 		dir->writes_rows = !event->folder->made_up &&
 			event->folder->fd >= 0 && !a->create->options->dry_run;
 	}
@@ -283,9 +291,11 @@ enter_above(struct assembler *a, struct open_dir *dir,
 	node->size = size;
 	path_cut(a, dir->path_len);
 	rc = qs_node_encode(node, &above->part, err);
+	a->leaving_made_up = dir->made_up;
 	if (rc == QS_OK)
 		rc = added(a, above, &dir->event, above->part.len - before,
 			node->name, &same, err);
+	a->leaving_made_up = false;
 	if (rc != QS_OK)
 		return rc;
 	if (dir->event.prior.len > 0)

@@ -23,7 +23,8 @@ take_ref(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	struct qs_err trouble;
 
 	if (ref->foreign != NULL) {
-		(void)qs_fail(&trouble, QS_ECORRUPT, "%s in %s is no key "
+		/* Not damage: clients of clouds leave such things behind. */
+		(void)qs_fail(&trouble, QS_EINVAL, "%s in %s is no key "
 			"slot of qstore's; it is left alone", ref->foreign,
 			listing->store->place);
 		listing->trouble(listing->arg, &trouble);

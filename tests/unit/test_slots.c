@@ -104,7 +104,7 @@ damaged_slot_does_not_lock_out_the_others(void **state)
 	rig_sh(rig, line);
 	list = load(a, rig);
 	assert_int_equal(rig->trouble_count, 2);
-	rig_told(rig, QS_ECORRUPT, "hello.txt");
+	rig_told(rig, QS_EINVAL, "hello.txt");
 	assert_int_equal(list.count, 1);
 	assert_string_equal(list.slots[0].info.label, "second");
 	qs_slots_clear(&list);

@@ -66,11 +66,13 @@ put_frame(struct packer *packer, enum qs_kind kind, uint8_t domain,
 
 	if (kind == QS_KIND_DATA || kind == QS_KIND_LIST)
 		totals->data_blobs += count;
-	else
+	else if (kind == QS_KIND_TREE)
 		totals->tree_blobs += count;
-	totals->data_added += plain_len;
-	totals->data_added_packed += payload.len + QS_TAG_LEN + 16 +
-		48 * count;
+	if (kind != QS_KIND_INDEX) { /* housekeeping adds nothing of theirs */
+		totals->data_added += plain_len;
+		totals->data_added_packed += payload.len + QS_TAG_LEN + 16 +
+			48 * count;
+	}
 	if (packer->create->options->dry_run)
 		return QS_OK;
 	if (packer->builder != NULL && !qs_pack_builder_fits(packer->builder,

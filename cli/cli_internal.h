@@ -65,7 +65,8 @@ const struct qs_cli_option *qs_cli_global_options(size_t *count);
 
 extern const struct qs_cli_command qs_cmd_init, qs_cmd_snapshot,
 	qs_cmd_snapshots, qs_cmd_ls, qs_cmd_find, qs_cmd_diff, qs_cmd_dump,
-	qs_cmd_restore, qs_cmd_check, qs_cmd_stats, qs_cmd_tag, qs_cmd_key,
+	qs_cmd_restore, qs_cmd_mount, qs_cmd_umount, qs_cmd_check,
+	qs_cmd_stats, qs_cmd_tag, qs_cmd_key,
 	qs_cmd_unlock, qs_cmd_lock, qs_cmd_benchmark, qs_cmd_version,
 	qs_cmd_completion, qs_cmd_help;
 
@@ -90,6 +91,7 @@ struct qs_cli {
 	bool has_slot;
 	bool is_locked; /* keys can't reach the swap */
 	bool ask_anew; /* do not take the keyring's word */
+	bool to_syslog; /* warnings: it runs in the background */
 };
 
 /*
@@ -125,6 +127,18 @@ void qs_cli_signals(void);
 struct qs_progress *qs_cli_progress(void);
 bool qs_cli_interrupted(void);
 bool qs_cli_status_wanted(void); /* SIGUSR1 came; asking clears it */
+
+/* ---------------------------------------------------------- background */
+
+/*
+ * Go on in a child; the process in front waits.  To be called before keys are
+ * at hand and threads run.  *ready is for the next one; closed without that, it
+ * lets the process in front exit as this one does.
+ */
+QS_MUST_CHECK enum qs_code qs_cli_background(struct qs_cli *cli, int *ready,
+	struct qs_err *err);
+/* Leave the terminal; warnings go to the system's log.  *ready < 0: no-op. */
+void qs_cli_background_ready(struct qs_cli *cli, int *ready);
 
 /* ------------------------------------------------------------- secrets */
 

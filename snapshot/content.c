@@ -85,6 +85,23 @@ qs_list_decode(struct qs_span bytes, uint8_t expected_depth,
 	return QS_OK;
 }
 
+enum qs_code
+qs_content_list(struct qs_span bytes, uint8_t depth, uint64_t len,
+	struct qs_content *out, struct qs_err *err)
+{
+	struct qs_content found = {.depth = depth};
+	uint64_t sum = 0;
+	enum qs_code rc = qs_list_decode(bytes, depth, &found.refs,
+		&found.count, &sum, err);
+
+	if (rc == QS_OK && sum != len)
+		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
+			"not add up to what its reference says");
+	if (rc == QS_OK)
+		*out = found;
+	return rc;
+}
+
 /* -------------------------------------------------------------- builder */
 
 void

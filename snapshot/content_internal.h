@@ -21,9 +21,6 @@
 QS_MUST_CHECK enum qs_code qs_xattr_append(struct qs_buf *xattrs,
 	struct qs_span name, struct qs_span value, struct qs_err *err);
 
-/* The header of a tree chunk alone; *count is at most what has room. */
-QS_MUST_CHECK enum qs_code qs_tree_head_decode(struct qs_span tree,
-	uint32_t *count, struct qs_err *err);
 /* The order of names within a folder: bytes, shorter first; as memcmp. */
 int qs_name_order(struct qs_span a, struct qs_span b);
 

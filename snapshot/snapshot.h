@@ -59,18 +59,13 @@ QS_MUST_CHECK enum qs_code qs_keyring_get(
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_slot_secret *out, struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_keyring_drop(
-	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
-	struct qs_err *err);
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
 
 /* -------------------------------------------------------- nodes, trees */
 
 enum qs_node_type {
-	QS_NODE_FILE = 1,
-	QS_NODE_DIR = 2,
-	QS_NODE_SYMLINK = 3,
-	QS_NODE_FIFO = 4,
-	QS_NODE_CHARDEV = 5,
-	QS_NODE_BLOCKDEV = 6,
+	QS_NODE_FILE = 1, QS_NODE_DIR = 2, QS_NODE_SYMLINK = 3,
+	QS_NODE_FIFO = 4, QS_NODE_CHARDEV = 5, QS_NODE_BLOCKDEV = 6,
 	QS_NODE_SOCKET = 7,
 };
 
@@ -140,6 +135,21 @@ QS_MUST_CHECK enum qs_code qs_node_decode(struct qs_span bytes,
 /* Header of a tree chunk: "QSTT", u16 version, u16 0, u32 count. */
 #define QS_TREE_HEAD 12
 void qs_tree_head(uint8_t out[static QS_TREE_HEAD], uint32_t count);
+/* The header alone; *count is at most what has room. */
+QS_MUST_CHECK enum qs_code qs_tree_head_decode(struct qs_span tree,
+	uint32_t *count, struct qs_err *err);
+/*
+ * The length and the name of the entry at the front of bytes, nothing else of
+ * it checked; 0: it can't be one.
+ */
+size_t qs_node_peek(struct qs_span bytes, struct qs_span *name);
+/*
+ * A list chunk as the content it stands for: of references at depth, which add
+ * up to len.  *out is borrowed from bytes.  QS_ECORRUPT.
+ */
+QS_MUST_CHECK enum qs_code qs_content_list(struct qs_span bytes,
+	uint8_t depth, uint64_t len, struct qs_content *out,
+	struct qs_err *err);
 /*
  * Check a whole tree chunk: header, each entry, strict order of names, no
  * trailing bytes; *count entries follow the header.
@@ -194,20 +204,11 @@ struct qs_folder_options {
 	const char *state_dir; /* NULL: the XDG one; marks and device key */
 	bool without_index;    /* for commands that read no chunk */
 	bool in_memory;        /* neither cache nor state is written */
-	/*
-	 * The store went back in time and the user knows: what is there now
-	 * becomes what is expected, and writing is allowed again.
-	 */
-	bool accept_rollback;
+	bool accept_rollback; /* what is there now is what is expected */
 	qs_trouble_fn trouble; /* what is wrong but does not stop; not NULL */
 	void *trouble_arg;
 };
 
-/*
- * Make a new folder in a store: keys, GENESIS and this machine's CERT, one
- * slot per factor set given.  Nothing is left of it on failure that would
- * look like a folder: the slots are written last.
- */
 struct qs_new_slot {
 	const char *label;
 	const struct qs_factor *factors;
@@ -215,6 +216,11 @@ struct qs_new_slot {
 	bool with_admin;
 };
 
+/*
+ * Make a new folder in a store: keys, GENESIS and this machine's CERT, one
+ * slot per factor set given.  Nothing is left of it on failure that would
+ * look like a folder: the slots are written last.
+ */
 QS_MUST_CHECK enum qs_code qs_folder_create(const char *url,
 	const struct qs_folder_options *options,
 	const struct qs_new_slot *slots, size_t count,
@@ -228,6 +234,13 @@ QS_MUST_CHECK enum qs_code qs_folder_open(struct qs_store *store,
 	const struct qs_folder_options *options, struct qs_folder **out,
 	struct qs_err *err);
 void qs_folder_close(struct qs_folder *folder); /* NULL is fine */
+/*
+ * Read the log again when it is not what it was (*changed): snapshots borrowed
+ * before are gone then.  On failure the folder is as before.  Sources of the
+ * folder may be in use meanwhile.
+ */
+QS_MUST_CHECK enum qs_code qs_folder_reload(struct qs_folder *folder,
+	bool *changed, struct qs_err *err);
 
 struct qs_store *qs_folder_store(struct qs_folder *folder);
 const struct qs_keys *qs_folder_keys(const struct qs_folder *folder);
@@ -303,14 +316,26 @@ struct qs_fetch { /* one chunk wanted */
 };
 
 /*
- * Fetch count chunks, their ids checked.  Each item has its own result; the
- * return value and err are those of the first that failed, the others are
- * there all the same.  Release in every case.
+ * Fetch count chunks, their ids checked.  Returned is the first failure; the
+ * other items are there all the same.  Release in every case.
  */
 QS_MUST_CHECK enum qs_code qs_source_fetch(struct qs_source *source,
 	struct qs_fetch *items, size_t count, struct qs_err *err);
 void qs_source_release(struct qs_source *source, struct qs_fetch *items,
 	size_t count);
+
+/* A frame, by its place in the store: frames are in the order of saving. */
+struct qs_frame_at {
+	uint32_t pack, frame; /* pack 0: none */
+};
+
+/* Where an item that was fetched, and not yet released, comes from. */
+struct qs_frame_at qs_source_frame_of(const struct qs_fetch *item);
+/*
+ * Open a frame for those who will ask for it soon; one that is not there, or
+ * can't be opened, is left to them.
+ */
+void qs_source_warm(struct qs_source *source, struct qs_frame_at at);
 
 /*
  * A content list flattened, piece by piece (list chunks are read as needed).
@@ -334,14 +359,10 @@ QS_MUST_CHECK enum qs_code qs_dir_next(struct qs_dir *dir,
 	struct qs_node *node, bool *end, struct qs_err *err);
 void qs_dir_close(struct qs_dir *dir);
 
-/*
- * Depth-first through a tree, without recursion.  path is bytes with '/', no
- * leading one, "" for the root itself; names are as stored.
- */
 struct qs_visit {
 	enum { QS_VISIT_NODE, QS_VISIT_LEAVE } what; /* LEAVE: after a folder */
 	const struct qs_node *node;
-	const char *path;
+	const char *path; /* bytes, no leading '/'; "": the root itself */
 	size_t path_len, depth;
 };
 
@@ -356,6 +377,7 @@ struct qs_visitor {
 	void *arg;
 };
 
+/* Depth-first, without recursion. */
 QS_MUST_CHECK enum qs_code qs_tree_walk(struct qs_source *source,
 	const struct qs_content *root, const struct qs_visitor *visitor,
 	struct qs_err *err);
@@ -451,10 +473,7 @@ struct qs_create_result {
 	struct qs_name parent; /* zeros: none */
 };
 
-/*
- * QS_OK also when files had to be left out: result->totals.errors counts
- * them, and each was reported.
- */
+/* Files left out, each reported and counted in totals.errors, are QS_OK. */
 QS_MUST_CHECK enum qs_code qs_create(struct qs_folder *folder,
 	const struct qs_create_options *options,
 	const struct qs_report *report, struct qs_create_result *out,
@@ -467,10 +486,9 @@ QS_MUST_CHECK enum qs_code qs_create_scan(
 /* ------------------------------------------------------------- restore */
 
 enum qs_overwrite {
-	QS_OVERWRITE_ALWAYS,
+	QS_OVERWRITE_ALWAYS, QS_OVERWRITE_NEVER,
 	QS_OVERWRITE_IF_CHANGED, /* size or mtime differ */
 	QS_OVERWRITE_IF_NEWER,   /* the snapshot's mtime is newer */
-	QS_OVERWRITE_NEVER,
 };
 
 struct qs_restore_options {
@@ -511,11 +529,8 @@ QS_MUST_CHECK enum qs_code qs_dump_tar(struct qs_source *source,
 /* ---------------------------------------------------------------- diff */
 
 enum qs_change { /* restic's letters */
-	QS_CHANGE_ADDED = '+',
-	QS_CHANGE_REMOVED = '-',
-	QS_CHANGE_META = 'U',
-	QS_CHANGE_CONTENT = 'M',
-	QS_CHANGE_TYPE = 'T',
+	QS_CHANGE_ADDED = '+', QS_CHANGE_REMOVED = '-',
+	QS_CHANGE_META = 'U', QS_CHANGE_CONTENT = 'M', QS_CHANGE_TYPE = 'T',
 };
 
 struct qs_diff_stat {
@@ -546,9 +561,7 @@ struct qs_stats {
 };
 
 enum qs_stats_mode {
-	QS_STATS_RESTORE_SIZE,
-	QS_STATS_FILES_BY_CONTENTS,
-	QS_STATS_RAW_DATA,
+	QS_STATS_RESTORE_SIZE, QS_STATS_FILES_BY_CONTENTS, QS_STATS_RAW_DATA,
 };
 
 QS_MUST_CHECK enum qs_code qs_stats(struct qs_folder *folder,
@@ -573,13 +586,11 @@ struct qs_check_result {
 };
 
 /*
- * Structure always: log, objects present with the right size, every tree of
- * every snapshot, every chunk known to the index and the index against the
- * packs' directories; with read_data every byte of the chosen packs as well.
- * Each finding is a WARNING event that names the object, or the files that
- * suffer.  Missing packs, those that cannot be opened, and of others the chunks
- * that do not verify are taken out of the index, so that the next snapshot
- * stores anew what is still at hand.
+ * Structure always: log, objects and their sizes, every tree, every chunk in the
+ * index, the index against the packs' directories; with read_data every byte of
+ * the chosen packs.  Each finding is a WARNING event that names the object, or
+ * the files that suffer.  What is missing or does not verify is taken out of the
+ * index, so that the next snapshot stores anew what is still at hand.
  */
 QS_MUST_CHECK enum qs_code qs_check(struct qs_folder *folder,
 	const struct qs_check_options *options,

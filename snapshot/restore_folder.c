@@ -125,6 +125,24 @@ open_up(struct restore_folder *folder)
 	return fd;
 }
 
+/* What is no folder, where one should be: may it be removed? */
+static bool
+may_clear(const struct restore *restore, const struct restore_folder *folder)
+{
+	struct qs_node node;
+	struct qs_err ignored;
+	struct stat st;
+	size_t used;
+
+	if (restore->options->overwrite == QS_OVERWRITE_NEVER)
+		return false;
+	return restore->options->overwrite != QS_OVERWRITE_IF_NEWER ||
+		(qs_node_decode(qs_buf_span(&folder->entry), &node, &used,
+		&ignored) == QS_OK && fstatat(folder->parent->fd,
+		folder->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		restore_mtime(&st) < node.mtime_ns);
+}
+
 static enum qs_code
 make_one(struct restore *restore, struct restore_folder *folder,
 	struct qs_err *err)
@@ -145,7 +163,7 @@ make_one(struct restore *restore, struct restore_folder *folder,
 			break;
 		if ((errno != ENOTDIR && errno != ELOOP) || try > 2)
 			return qs_fail_errno(err, "cannot open the folder");
-		if (restore->options->overwrite == QS_OVERWRITE_NEVER)
+		if (!may_clear(restore, folder))
 			return qs_fail(err, QS_EEXIST, "something that is no "
 				"folder is in the way");
 		/* The link or file itself: it is never followed. */

@@ -189,6 +189,13 @@ bool restore_stopped(struct restore *restore);
 bool restore_selects(const struct restore *restore, const char *path,
 	bool *below);
 
+static inline int64_t
+restore_mtime(const struct stat *st)
+{
+	return (int64_t)((uint64_t)st->st_mtim.tv_sec * 1000000000u) +
+		st->st_mtim.tv_nsec;
+}
+
 /* ---------------------------------------------------- restore_walk.c */
 
 enum qs_code restore_walk(struct restore *restore,
@@ -197,6 +204,26 @@ enum qs_code restore_walk(struct restore *restore,
 /* One node that is not a folder, below the target at path + skip. */
 void restore_entry(struct restore *restore, struct restore_folder *folder,
 	const struct qs_node *node, const char *path, size_t skip);
+
+/* ---------------------------------- restore_link.c: the walker's alone */
+
+/*
+ * true: it is there now, as one more name.  Otherwise *link (or NULL) is what
+ * is to be told when it is written.  Only what this run wrote or found to be
+ * unchanged is ever linked to.
+ */
+bool restore_link_try(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, size_t skip,
+	bool replaces, struct restore_link **link);
+/*
+ * An unchanged name (path: below the target) that is there already.  false: it
+ * is another file than the names before it.
+ */
+bool restore_link_keep(struct restore *restore, const struct stat *st,
+	const struct qs_node *node, const char *path);
+/* Symlinks and special files are made by the walker, not by a worker. */
+void restore_link_made(struct restore *restore, struct restore_folder *folder,
+	const char *name, struct restore_link *link, bool is_made);
 
 /* -------------------------------------------------- restore_folder.c */
 
@@ -253,8 +280,9 @@ struct restore_had { /* what the new or old inode has */
 };
 
 /*
- * Owner, mode, attributes, times: in that order, as each may undo parts of
- * the former.  All are tried; the first failure is given.
+ * Owner, user.* attributes, mode, other attributes, times: in that order, as
+ * each may undo or forbid parts of the others.  All are tried; the first
+ * failure is given.
  */
 enum qs_code restore_meta_fd(struct restore *restore, int fd,
 	const struct qs_node *node, const struct restore_had *had,
@@ -285,8 +313,13 @@ void restore_extra_free(struct restore_extra *extra); /* NULL is fine */
 /* Delete what comes before name (len 0: all that is left); skip name. */
 void restore_extra_upto(struct restore *restore, struct restore_extra *extra,
 	const struct restore_folder *folder, struct qs_span name);
-/* A file, or a folder with all that is in it, on the same device. */
-enum qs_code restore_remove(int folder_fd, const char *name,
+/*
+ * A file, or a folder with all that is in it, on the same device; path is its
+ * own in the snapshot.  What is excluded below it stays (*is_left), with the
+ * folders it is in.  In a dry run all stays, and *is_left is told.
+ */
+enum qs_code restore_remove(const struct restore *restore, int folder_fd,
+	const char *name, const char *path, bool *is_left,
 	struct qs_err *err);
 
 /* --------------------------------------------------- restore_verify.c */

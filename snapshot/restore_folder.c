@@ -17,6 +17,9 @@ know(struct restore_folder *folder, struct qs_err *err)
 
 	if (fstat(folder->fd, &st) != 0)
 		return qs_fail_errno(err, "cannot look at the folder");
+	/* Only what was there can have any: a new one's are dropped. */
+	folder->gives_acl = !folder->is_fresh &&
+		restore_acl_is_given(folder->fd);
 	folder->dev = st.st_dev;
 	folder->old_mode = st.st_mode & 07777;
 	folder->gid = (st.st_mode & S_ISGID) != 0 ? st.st_gid : getegid();
@@ -171,6 +174,8 @@ make_one(struct restore *restore, struct restore_folder *folder,
 			return qs_fail_errno(err,
 				"cannot remove what is in the way");
 	}
+	if (folder->is_fresh && folder->parent->gives_acl)
+		restore_acl_drop(folder->fd);
 	old_mode = folder->old_mode;
 	rc = know(folder, err);
 	if (folder->is_opened_up && old_mode != 0)
@@ -234,8 +239,8 @@ finish(struct restore *restore, struct restore_folder *folder)
 	if (rc == QS_OK && fstat(folder->fd, &st) != 0)
 		rc = qs_fail_errno(&err, "cannot look at the folder");
 	if (rc == QS_OK) {
-		had = (struct restore_had){st.st_uid, st.st_gid,
-			st.st_mode & 07777};
+		had = (struct restore_had){.uid = st.st_uid,
+			.gid = st.st_gid, .mode = st.st_mode & 07777};
 		rc = restore_meta_fd(restore, folder->fd, &node, &had, &err);
 	}
 	if (rc != QS_OK)

@@ -40,6 +40,7 @@ struct restore_folder {
 	bool is_fresh;  /* made by this run: nothing foreign is in it */
 	bool is_wanted; /* selected itself, not only on the way */
 	bool is_opened_up; /* its mode was old_mode */
+	bool gives_acl; /* to what is made in it */
 	uint32_t gid;   /* what is made in it gets */
 	dev_t dev;
 	mode_t old_mode;
@@ -277,6 +278,7 @@ enum qs_code restore_rename(const struct restore_folder *folder,
 struct restore_had { /* what the new or old inode has */
 	uint32_t uid, gid;
 	mode_t mode;
+	bool inherits; /* was made where folders give ACLs: mode is a guess */
 };
 
 /*
@@ -291,6 +293,11 @@ enum qs_code restore_meta_fd(struct restore *restore, int fd,
 enum qs_code restore_meta_path(struct restore *restore, int path_fd,
 	const struct qs_node *node, const struct restore_had *had,
 	struct qs_err *err);
+
+/* Has the folder an ACL for what is made in it? */
+bool restore_acl_is_given(int folder_fd);
+/* Those that a new folder was given. */
+void restore_acl_drop(int fd);
 
 /* ----------------------------------------------------- restore_node.c */
 

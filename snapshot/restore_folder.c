@@ -8,6 +8,7 @@
 #include "snapshot/restore_internal.h"
 
 #define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define PASS_FOLDER (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Remember what is in what was opened: who owns what will be made in it. */
 static enum qs_code
@@ -111,8 +112,7 @@ open_up(struct restore_folder *folder)
 {
 	char path[64];
 	struct stat st;
-	int held = openat(folder->parent->fd, folder->name,
-		O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int held = openat(folder->parent->fd, folder->name, PASS_FOLDER);
 	int fd = -1;
 
 	if (held < 0)
@@ -267,7 +267,8 @@ enum qs_code
 restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err)
 {
-	int fd = openat(target_fd, ".", OPEN_FOLDER);
+	/* By O_PATH: those that are done may be such that none may list them. */
+	int fd = openat(target_fd, ".", PASS_FOLDER);
 
 	while (fd >= 0) {
 		const char *end = strchr(path, '/');
@@ -285,7 +286,7 @@ restore_open_parent(int target_fd, const char *path, int *out,
 		}
 		memcpy(part, path, (size_t)(end - path));
 		part[end - path] = '\0';
-		next = openat(fd, part, OPEN_FOLDER);
+		next = openat(fd, part, PASS_FOLDER);
 		if (next < 0)
 			break;
 		(void)close(fd);

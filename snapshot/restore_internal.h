@@ -243,7 +243,10 @@ enum qs_code restore_folder_make(struct restore *restore,
 void restore_folder_take(struct restore_folder *folder);
 void restore_folder_drop(struct restore *restore,
 	struct restore_folder *folder); /* NULL is fine */
-/* The folder of path (below the target) by its components; *name: the rest. */
+/*
+ * The folder of path (below the target) by its components; *name: the rest.
+ * *out serves for *at() calls and can't be listed.
+ */
 enum qs_code restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err);
 

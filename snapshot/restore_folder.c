@@ -7,21 +7,23 @@
 
 #include "snapshot/restore_internal.h"
 
-#define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define PASS_FOLDER (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Remember what is in what was opened: who owns what will be made in it. */
 static enum qs_code
-know(struct restore_folder *folder, struct qs_err *err)
+know(struct restore *restore, struct restore_folder *folder,
+	struct qs_err *err)
 {
 	struct stat st;
 
+	(void)atomic_fetch_add(&restore->open_folders, 1);
 	if (fstat(folder->fd, &st) != 0)
 		return qs_fail_errno(err, "cannot look at the folder");
 	/* Only what was there can have any: a new one's are dropped. */
 	folder->gives_acl = !folder->is_fresh &&
 		restore_acl_is_given(folder->fd);
 	folder->dev = st.st_dev;
+	folder->ino = st.st_ino;
 	folder->old_mode = st.st_mode & 07777;
 	folder->gid = (st.st_mode & S_ISGID) != 0 ? st.st_gid : getegid();
 	if (st.st_uid == geteuid() && geteuid() != 0 &&
@@ -55,7 +57,7 @@ restore_target_open(struct restore *restore, const char *prefix,
 	if (rc == QS_ENOTFOUND && restore->options->dry_run)
 		rc = QS_OK;
 	if (rc == QS_OK && folder->fd >= 0)
-		rc = know(folder, err);
+		rc = know(restore, folder, err);
 	if (rc != QS_OK) {
 		rc = qs_fail_while(err, "target %s", target);
 		goto out;
@@ -95,20 +97,22 @@ restore_folder_new(struct restore_folder *parent, const struct qs_node *node,
 }
 
 void
-restore_folder_look(struct restore_folder *folder)
+restore_folder_look(struct restore *restore, struct restore_folder *folder)
 {
 	struct qs_err ignored; /* making it will tell */
 
-	if (folder->fd >= 0 || folder->parent->fd < 0)
+	/* In a dry run the target itself may be missing. */
+	if (folder->fd >= 0 || folder->parent == NULL ||
+	    folder->parent->fd < 0)
 		return;
-	folder->fd = openat(folder->parent->fd, folder->name, OPEN_FOLDER);
-	if (folder->fd >= 0 && know(folder, &ignored) != QS_OK)
-		qs_fd_close(&folder->fd);
+	folder->fd = restore_room_open(restore, folder);
+	if (folder->fd >= 0 && know(restore, folder, &ignored) != QS_OK)
+		restore_room_close(restore, folder);
 }
 
 /* An old folder that its owner, who we are, has no right to read. */
 static int
-open_up(struct restore_folder *folder)
+open_up(struct restore *restore, struct restore_folder *folder)
 {
 	char path[64];
 	struct stat st;
@@ -120,7 +124,7 @@ open_up(struct restore_folder *folder)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
 	if (fstat(held, &st) == 0 && st.st_uid == geteuid() &&
 	    chmod(path, (st.st_mode & 07777) | 0700) == 0) {
-		fd = openat(folder->parent->fd, folder->name, OPEN_FOLDER);
+		fd = restore_room_open(restore, folder);
 		folder->is_opened_up = fd >= 0;
 		folder->old_mode = st.st_mode & 07777;
 	}
@@ -159,9 +163,9 @@ make_one(struct restore *restore, struct restore_folder *folder,
 			folder->is_fresh = true;
 		else if (errno != EEXIST)
 			return qs_fail_errno(err, "cannot make the folder");
-		folder->fd = openat(parent, folder->name, OPEN_FOLDER);
+		folder->fd = restore_room_open(restore, folder);
 		if (folder->fd < 0 && errno == EACCES)
-			folder->fd = open_up(folder);
+			folder->fd = open_up(restore, folder);
 		if (folder->fd >= 0)
 			break;
 		if ((errno != ENOTDIR && errno != ELOOP) || try > 2)
@@ -177,7 +181,7 @@ make_one(struct restore *restore, struct restore_folder *folder,
 	if (folder->is_fresh && folder->parent->gives_acl)
 		restore_acl_drop(folder->fd);
 	old_mode = folder->old_mode;
-	rc = know(folder, err);
+	rc = know(restore, folder, err);
 	if (folder->is_opened_up && old_mode != 0)
 		folder->old_mode = old_mode;
 	return rc;
@@ -193,10 +197,13 @@ restore_folder_make(struct restore *restore, struct restore_folder *folder,
 
 		while (top->parent != NULL && top->parent->fd < 0)
 			top = top->parent;
+		if (top->is_parked)
+			return qs_fail(err, QS_ENOTFOUND,
+				"its folder could not be opened again");
 		if (top->parent == NULL)
 			return QS_OK; /* a dry run: the target is not there */
 		if (restore->options->dry_run) {
-			restore_folder_look(top);
+			restore_folder_look(restore, top);
 			if (top->fd < 0)
 				return QS_OK;
 			continue;
@@ -255,7 +262,7 @@ restore_folder_drop(struct restore *restore, struct restore_folder *folder)
 		struct restore_folder *parent = folder->parent;
 
 		finish(restore, folder);
-		qs_fd_close(&folder->fd);
+		restore_room_close(restore, folder);
 		qs_buf_clear(&folder->entry);
 		free(folder->name);
 		free(folder);
@@ -267,7 +274,7 @@ enum qs_code
 restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err)
 {
-	/* By O_PATH: those that are done may be such that none may list them. */
+	/* O_PATH: those that are done may be such that none may list them. */
 	int fd = openat(target_fd, ".", PASS_FOLDER);
 
 	while (fd >= 0) {

@@ -30,7 +30,6 @@
 #define RESTORE_BYTES (1u << 20) /* of small files of a job */
 #define RESTORE_SEGMENT (4u << 20) /* of a large file */
 #define RESTORE_BLOCK 4096u    /* a run of zeros that can be a hole */
-#define RESTORE_DIR_ROOM 2048  /* descriptors, for 1024 folders in folders */
 #define RESTORE_PARTIAL 32     /* ".<12 hex>.partial" */
 
 struct restore_folder {
@@ -42,7 +41,9 @@ struct restore_folder {
 	bool is_opened_up; /* its mode was old_mode */
 	bool gives_acl; /* to what is made in it */
 	uint32_t gid;   /* what is made in it gets */
+	bool is_parked; /* was open, and will be: see restore_room.c */
 	dev_t dev;
+	ino_t ino;
 	mode_t old_mode;
 	struct qs_buf entry; /* its node; empty: the target */
 	char *name;          /* of the target: "", or "/a/b" of a subpath */
@@ -135,14 +136,17 @@ struct restore {
 	_Atomic uint64_t partial_count;
 	struct qs_queue *idle, *ready;
 	struct restore_job *jobs;
-	size_t job_count;
+	size_t job_count, thread_count;
+	size_t folder_room; /* folders that may be open */
+	_Atomic size_t open_folders;
 	_Atomic bool is_stopped;
 	_Atomic uint64_t files_restored, others, dirs, bytes_restored, errors;
 	_Atomic uint64_t dropped_modes, dropped_xattrs, dropped_devices;
 	_Atomic uint64_t refused_xattrs; /* the file system takes none */
 	pthread_mutex_t lock;
-	pthread_cond_t link_done;
+	pthread_cond_t link_done, job_done;
 	/* guarded by lock: */
+	size_t jobs_out; /* with the workers */
 	struct qs_err failure; /* the first that stops all; code QS_OK: none */
 	struct qs_buf marks;   /* a bit for each number */
 	struct restore_owner owners[RESTORE_OWNERS];
@@ -236,7 +240,8 @@ enum qs_code restore_folder_new(struct restore_folder *parent,
 	const struct qs_node *node, struct restore_folder **out,
 	struct qs_err *err);
 /* Open it if it is there. */
-void restore_folder_look(struct restore_folder *folder);
+void restore_folder_look(struct restore *restore,
+	struct restore_folder *folder);
 /* Make it and those above; in a dry run: look. */
 enum qs_code restore_folder_make(struct restore *restore,
 	struct restore_folder *folder, struct qs_err *err);
@@ -249,6 +254,19 @@ void restore_folder_drop(struct restore *restore,
  */
 enum qs_code restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err);
+
+/* ------------------------------------ restore_room.c: the walker's alone */
+
+/* How many threads, jobs and open folders the limit of descriptors allows. */
+void restore_room_set(struct restore *restore);
+/* Open a folder by its name in its parent, which is open; -1 and errno. */
+int restore_room_open(struct restore *restore, struct restore_folder *folder);
+/* Any thread; one that is not open is fine. */
+void restore_room_close(struct restore *restore,
+	struct restore_folder *folder);
+/* The walker leaves folder: the one above it is open again, or that is told. */
+void restore_room_return(struct restore *restore,
+	struct restore_folder *folder);
 
 /* ---------------------------------------------------- restore_work.c */
 

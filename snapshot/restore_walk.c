@@ -236,6 +236,7 @@ pop(struct walk *walk, bool is_complete)
 		restore_extra_upto(walk->restore, level->extra, level->folder,
 			qs_span(NULL, 0));
 	restore_extra_free(level->extra);
+	restore_room_return(walk->restore, level->folder);
 	restore_folder_drop(walk->restore, level->folder);
 }
 
@@ -250,7 +251,7 @@ push(struct walk *walk, struct restore_folder *folder, size_t path_len)
 	if (!walk->restore->options->delete_extra || folder->is_fresh)
 		return;
 	if (folder->fd < 0)
-		restore_folder_look(folder);
+		restore_folder_look(walk->restore, folder);
 	if (folder->fd >= 0 &&
 	    restore_extra_read(folder, &level->extra, &err) != QS_OK)
 		restore_warn_folder(walk->restore, folder, &err);

@@ -503,7 +503,10 @@ QS_MUST_CHECK enum qs_code qs_restore(struct qs_folder *folder,
 QS_MUST_CHECK enum qs_code qs_dump_file(struct qs_source *source,
 	const struct qs_node *node, int fd, struct qs_progress *progress,
 	struct qs_err *err);
-/* A subtree as a tar archive (pax) to a descriptor. */
+/*
+ * A subtree as a tar archive (pax) to a descriptor.  What is damaged, and
+ * sockets, which tar has no form for, are told as warnings and left out.
+ */
 QS_MUST_CHECK enum qs_code qs_dump_tar(struct qs_source *source,
 	const struct qs_content *root, const char *prefix, int fd,
 	const struct qs_report *report, struct qs_err *err);

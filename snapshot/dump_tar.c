@@ -34,6 +34,7 @@ struct tar {
 	struct restore_links links;
 	struct qs_buf path, scratch;
 	struct qs_buf out; /* not written yet */
+	bool is_over;       /* what is written now goes nowhere */
 	bool is_header_out; /* of the file being written */
 	uint64_t written;   /* of its bytes */
 	enum qs_code rc;    /* what ends it all, with failure */
@@ -86,6 +87,8 @@ write_out(struct archive *archive, void *arg, const void *data, size_t len)
 	struct tar *tar = arg;
 	enum qs_code rc = QS_OK;
 
+	if (tar->is_over)
+		return (la_ssize_t)len;
 	if (tar->out.len + len > TAR_BUFFER)
 		rc = flush_out(tar);
 	if (rc == QS_OK)
@@ -387,20 +390,14 @@ close_archive(struct tar *tar, struct qs_err *err)
 }
 
 static void
-free_writer(struct archive *writer)
-{
-	if (writer == NULL)
-		return;
-	/* One that failed writes nothing more. */
-	(void)archive_write_fail(writer);
-	(void)archive_write_free(writer);
-}
-
-static void
 clear(struct tar *tar)
 {
-	free_writer(tar->utf8);
-	free_writer(tar->binary);
+	/* Each would write an end of its own. */
+	tar->is_over = true;
+	if (tar->utf8 != NULL)
+		(void)archive_write_free(tar->utf8);
+	if (tar->binary != NULL)
+		(void)archive_write_free(tar->binary);
 	archive_entry_free(tar->entry);
 	if (tar->locale != (locale_t)0) {
 		(void)uselocale(tar->before);

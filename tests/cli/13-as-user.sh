@@ -64,7 +64,8 @@ chown -R 65534:65534 user
 expect 3 as restore "latest:/own" --target "$work/user/out4" --verify
 says 'closed/deep: restored, but not read back'
 says_not 'verify'
-prints 'verified: 3 files' # second as well: it can't be a link
+# second is a link to first, if it came before the folder was closed.
+prints 'verified: [23] files'
 chmod 700 user/out4/closed
 cmp -s own/closed/deep user/out4/closed/deep || fail 'deep is not whole'
 

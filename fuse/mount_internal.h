@@ -137,8 +137,8 @@ QS_MUST_CHECK enum qs_code mount_views_new(struct qs_folder *folder,
 void mount_views_free(struct mount_views *views);
 /*
  * The newest view; when the last look at the log is older than a second, and
- * nobody else is at it, it is looked at again first.  *trouble: why that could not be done (code QS_OK
- * else); the view is then the one from before.
+ * nobody else is at it, it is looked at again first.  *trouble: why that could
+ * not be done (code QS_OK else); the view is then the one from before.
  */
 struct mount_view *mount_view_get(struct mount_views *views,
 	struct qs_err *trouble);

@@ -4,8 +4,8 @@
  * system whose server is gone); a read that hangs can't be called back, but who
  * asked is given an EIO in time, and while several hang the next are refused at
  * once.  No more than MOUNT_ACTIVE_MAX ask the store at a time, the others wait
- * for them (but not longer than for the store), so that there is always a thread
- * to take what comes.
+ * for them (but not longer than for the store), so that there is always a
+ * thread to take what comes.
  */
 #include <errno.h>
 #include <stdlib.h>

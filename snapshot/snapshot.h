@@ -297,7 +297,6 @@ void qs_folder_head_token(const struct qs_folder *folder,
  * no lock is held while reading or decrypting.
  */
 struct qs_source;
-
 #define QS_SOURCE_CACHE (32u << 20)
 
 QS_MUST_CHECK enum qs_code qs_source_new(struct qs_folder *folder,
@@ -350,7 +349,6 @@ QS_MUST_CHECK enum qs_code qs_content_each(struct qs_source *source,
 
 /* One folder's nodes in order of name. One thread at a time. */
 struct qs_dir;
-
 QS_MUST_CHECK enum qs_code qs_dir_read(struct qs_source *source,
 	const struct qs_content *content, struct qs_dir **out,
 	struct qs_err *err);
@@ -393,7 +391,6 @@ QS_MUST_CHECK enum qs_code qs_tree_find(struct qs_source *source,
 
 /* restic's patterns; see qstore(1).  Immutable once made: thread-safe. */
 struct qs_patterns;
-
 QS_MUST_CHECK enum qs_code qs_patterns_new(struct qs_patterns **out,
 	struct qs_err *err);
 void qs_patterns_free(struct qs_patterns *patterns);
@@ -521,7 +518,10 @@ QS_MUST_CHECK enum qs_code qs_restore(struct qs_folder *folder,
 QS_MUST_CHECK enum qs_code qs_dump_file(struct qs_source *source,
 	const struct qs_node *node, int fd, struct qs_progress *progress,
 	struct qs_err *err);
-/* A subtree as a tar archive (pax) to a descriptor. */
+/*
+ * A subtree as a tar archive (pax) to a descriptor.  What is damaged, and
+ * sockets, which tar has no form for, are told as warnings and left out.
+ */
 QS_MUST_CHECK enum qs_code qs_dump_tar(struct qs_source *source,
 	const struct qs_content *root, const char *prefix, int fd,
 	const struct qs_report *report, struct qs_err *err);
@@ -586,11 +586,10 @@ struct qs_check_result {
 };
 
 /*
- * Structure always: log, objects and their sizes, every tree, every chunk in the
- * index, the index against the packs' directories; with read_data every byte of
- * the chosen packs.  Each finding is a WARNING event that names the object, or
- * the files that suffer.  What is missing or does not verify is taken out of the
- * index, so that the next snapshot stores anew what is still at hand.
+ * Structure always: log, objects and their sizes, trees, every chunk in the
+ * index, and the index against the packs' directories; with read_data every
+ * byte of the chosen packs.  Each finding is a WARNING event.  What is missing
+ * or does not verify leaves the index: it is stored anew if still at hand.
  */
 QS_MUST_CHECK enum qs_code qs_check(struct qs_folder *folder,
 	const struct qs_check_options *options,

@@ -39,6 +39,36 @@ mode=$(stat -c %a user/state/qstore)
 mode=$(stat -c %a user/cache/qstore)
 [ "$mode" = 700 ] || fail "cache is $mode"
 
+# What its owner may not write or read afterwards is whole all the same.
+mkdir own own/closed
+echo note >own/readonly
+setfattr -n user.note -v kept own/readonly 2>/dev/null || true
+echo hidden >own/hidden
+ln own/hidden own/hidden2
+echo deep >own/closed/deep
+echo deeper >own/closed/first
+ln own/closed/first own/second
+chmod 444 own/readonly
+chmod 000 own/hidden
+chmod 311 own/closed
+chown -R 65534:65534 own
+expect 0 q snapshot own
+chown -R 65534:65534 user
+expect 0 as restore "latest:/own" --target "$work/user/out3" --verify
+prints 'verified: 4 files'
+same own user/out3
+# Not so in a folder that is closed to its owner: that is said.
+chmod 000 own/closed
+expect 0 q snapshot own
+chown -R 65534:65534 user
+expect 3 as restore "latest:/own" --target "$work/user/out4" --verify
+says 'closed/deep: restored, but not read back'
+says_not 'verify'
+# second is a link to first, if it came before the folder was closed.
+prints 'verified: [23] files'
+chmod 700 user/out4/closed
+cmp -s own/closed/deep user/out4/closed/deep || fail 'deep is not whole'
+
 # A store that may not be written says so.
 chmod -R a-w user/store
 echo more >src/more

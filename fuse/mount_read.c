@@ -13,6 +13,12 @@
 #include "fuse/mount_internal.h"
 
 #define PINS 6 /* chunks at once: a thread pins 6 MiB at most */
+/*
+ * A read of at most so much is a program's at a random place: it waits for the
+ * chunk to be read and authenticated, not for its id, which takes as long again.
+ * That is checked right after the reply.
+ */
+#define HASTY_MAX (16u << 10)
 #define ZEROS (128u << 10)
 
 static const uint8_t zeros[ZEROS]; /* what holes read as */
@@ -95,6 +101,7 @@ static enum qs_code
 pin(struct reading *reading, uint64_t offset, size_t len,
 	struct pinned *pinned, struct qs_err *err)
 {
+	const bool is_hasty = len <= HASTY_MAX;
 	enum qs_code rc = QS_OK;
 
 	pinned->item_count = pinned->part_count = 0;
@@ -122,7 +129,8 @@ pin(struct reading *reading, uint64_t offset, size_t len,
 			pinned->items[pinned->item_count++] =
 				(struct qs_fetch){.id = place.id,
 				.kind = QS_KIND_DATA,
-				.len = (uint32_t)place.len};
+				.len = (uint32_t)place.len,
+				.is_hasty = is_hasty && part < place.len};
 		}
 		pinned->part_count++;
 		pinned->len += (size_t)part;
@@ -210,6 +218,8 @@ put_together(struct reading *reading, uint64_t offset, size_t len,
 			out += pinned.len;
 			offset += pinned.len;
 			len -= pinned.len;
+			rc = qs_source_check(reading->mount->source,
+				pinned.items, pinned.item_count, err);
 		}
 		unpin(reading, &pinned);
 	}
@@ -259,6 +269,9 @@ reply_bytes(struct reading *reading, struct mount_call *call,
 		else
 			(void)fuse_reply_err(call->req, mount_errno(&err));
 	}
+	if (rc == QS_OK && qs_source_check(reading->mount->source,
+	    pinned.items, pinned.item_count, &err) != QS_OK)
+		mount_tell(reading->mount->told, &pinned.items[0].pack, &err);
 	if (rc == QS_OK && reading->run != NULL)
 		mount_ahead_file(reading->mount, reading->run, offset, len);
 	else if (rc == QS_OK && pinned.item_count == 1)

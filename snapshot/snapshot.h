@@ -15,6 +15,7 @@
 #include "chunker/chunker.h"
 #include "crypto/crypto.h"
 #include "index/index.h"
+#include "patterns/patterns.h"
 #include "store/store.h"
 
 /* ------------------------------------------------- slots and unlocking */
@@ -307,6 +308,7 @@ struct qs_fetch { /* one chunk wanted */
 	struct qs_id id;
 	enum qs_kind kind;
 	uint32_t len; /* 0: whatever it is; set when it was fetched */
+	bool is_hasty; /* its id need not be checked: see qs_source_check */
 	/* results: */
 	enum qs_code code;   /* QS_OK, or why data is not there */
 	const uint8_t *data; /* len bytes, until qs_source_release */
@@ -322,6 +324,13 @@ QS_MUST_CHECK enum qs_code qs_source_fetch(struct qs_source *source,
 	struct qs_fetch *items, size_t count, struct qs_err *err);
 void qs_source_release(struct qs_source *source, struct qs_fetch *items,
 	size_t count);
+/*
+ * Check hasty items after they were used.  Their bytes were authenticated as
+ * part of their frame: only the index, or who wrote the pack, can have given
+ * them a wrong id.  One that fails here is never again given unchecked.
+ */
+QS_MUST_CHECK enum qs_code qs_source_check(struct qs_source *source,
+	const struct qs_fetch *items, size_t count, struct qs_err *err);
 
 /* A frame, by its place in the store: frames are in the order of saving. */
 struct qs_frame_at {
@@ -386,26 +395,6 @@ QS_MUST_CHECK enum qs_code qs_tree_walk(struct qs_source *source,
 QS_MUST_CHECK enum qs_code qs_tree_find(struct qs_source *source,
 	const struct qs_content *root, const char *path, struct qs_buf *bytes,
 	struct qs_node *node, struct qs_err *err);
-
-/* ---------------------------------------------------------- exclusions */
-
-/* restic's patterns; see qstore(1).  Immutable once made: thread-safe. */
-struct qs_patterns;
-QS_MUST_CHECK enum qs_code qs_patterns_new(struct qs_patterns **out,
-	struct qs_err *err);
-void qs_patterns_free(struct qs_patterns *patterns);
-QS_MUST_CHECK enum qs_code qs_patterns_add(struct qs_patterns *patterns,
-	const char *pattern, bool ignore_case, struct qs_err *err);
-/* One pattern a line; empty lines and '#' comments are skipped. */
-QS_MUST_CHECK enum qs_code qs_patterns_add_file(struct qs_patterns *patterns,
-	const char *path, bool ignore_case, struct qs_err *err);
-bool qs_patterns_empty(const struct qs_patterns *patterns);
-/*
- * Does the path (absolute within the snapshot, "/a/b") match?  *below: could
- * something below it match (for including)?  below may be NULL.
- */
-bool qs_patterns_match(const struct qs_patterns *patterns, const char *path,
-	bool *below);
 
 /* ------------------------------------------------------------ progress */
 

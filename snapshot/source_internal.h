@@ -48,6 +48,7 @@ struct source_frame {
 	unsigned class;
 	/* all below: guarded by lock */
 	bool is_ready;
+	bool is_doubtful; /* a chunk of it had a wrong id: check them all */
 	size_t pins;
 	struct source_frame *chain;         /* in the bucket */
 	struct source_frame *newer, *older; /* when READY and not pinned */

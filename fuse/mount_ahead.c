@@ -2,8 +2,10 @@
 /*
  * mount_ahead: what will be read next, fetched and opened beside the readers.
  * A file read from front to back is known by its references; small files read
- * in the order in which they were saved by the frames they lie in.  Nothing is
- * given to anybody: it is in the source's cache when it is asked for.
+ * in the order in which they were saved by the frames they lie in: then those
+ * that follow in the directory are fetched together (which also checks their ids
+ * many at a time), and the next frames opened.  Nothing is given to anybody: it
+ * is in the source's cache when it is asked for.
  */
 #include <stdlib.h>
 
@@ -15,11 +17,15 @@
 #define WINDOW_MIN ((uint64_t)512 << 10)
 #define WINDOW_MAX ((uint64_t)4 << 20)
 #define BATCH 4 /* chunks fetched, hence pinned, at once */
+/* Entries of a directory fetched together, and their bytes. */
+#define ENTRIES 32
+#define ENTRY_BYTES (2u << 20)
 
 struct job {
-	struct mount_run *run; /* held; NULL: a frame */
+	struct mount_run *run; /* held; a range of a file */
 	uint64_t from, to;
-	struct qs_frame_at frame;
+	struct mount_dir *dir; /* held; its entries from "from" on */
+	struct qs_frame_at frame; /* neither of them: this frame */
 };
 
 struct mount_ahead {
@@ -65,6 +71,46 @@ fetch_range(struct mount *mount, struct mount_run *run, uint64_t from,
 	}
 }
 
+/* The chunks of the next entries that have just one. */
+static void
+fetch_entries(struct mount *mount, struct mount_dir *dir, uint64_t off)
+{
+	struct mount_entry entry = {.part = {.data = NULL}};
+	struct qs_fetch items[ENTRIES];
+	size_t count = 0;
+	uint64_t bytes = 0;
+	struct qs_err err;
+	bool end = false;
+
+	for (size_t seen = 0; seen < ENTRIES && bytes < ENTRY_BYTES;
+	    seen++, off = entry.next) {
+		const struct qs_content *content = &entry.node.content;
+		struct qs_id id;
+
+		if (mount_entry_next(mount, dir, off, &entry, &end, &err) !=
+		    QS_OK || end)
+			break;
+		if (entry.node.type != QS_NODE_FILE || content->depth > 0 ||
+		    content->count != 1 || entry.node.size > QS_CHUNK_MAX)
+			continue;
+		bytes += entry.node.size;
+		id = qs_content_id(content, 0);
+		if (!qs_is_zero(id.b, sizeof(id.b)))
+			items[count++] = (struct qs_fetch){.id = id,
+				.kind = QS_KIND_DATA,
+				.len = (uint32_t)entry.node.size};
+	}
+	if (end)
+		off = dir->size;
+	mount_entry_release(mount, &entry);
+	(void)!qs_source_fetch(mount->source, items, count, &err);
+	qs_source_release(mount->source, items, count);
+	(void)pthread_mutex_lock(&mount->ahead->lock);
+	dir->ahead_to = off;
+	dir->is_fetching = false;
+	(void)pthread_mutex_unlock(&mount->ahead->lock);
+}
+
 static bool
 take_job(struct mount_ahead *ahead, struct job *job)
 {
@@ -91,12 +137,14 @@ work(void *arg)
 	struct job job;
 
 	while (take_job(ahead, &job)) {
-		if (job.run == NULL) {
+		if (job.run != NULL)
+			fetch_range(mount, job.run, job.from, job.to);
+		else if (job.dir != NULL)
+			fetch_entries(mount, job.dir, job.from);
+		else
 			qs_source_warm(mount->source, job.frame);
-			continue;
-		}
-		fetch_range(mount, job.run, job.from, job.to);
 		mount_run_put(mount->runs, job.run);
+		mount_dir_put(mount->dirs, job.dir);
 	}
 }
 
@@ -146,8 +194,10 @@ mount_ahead_free(struct mount_ahead *ahead)
 	for (size_t i = 0; i < WORKERS; i++)
 		qs_thread_join(ahead->workers[i]);
 	for (; ahead->count > 0; ahead->count--) {
-		mount_run_put(ahead->mount->runs,
-			ahead->jobs[ahead->first].run);
+		const struct job *job = &ahead->jobs[ahead->first];
+
+		mount_run_put(ahead->mount->runs, job->run);
+		mount_dir_put(ahead->mount->dirs, job->dir);
 		ahead->first = (ahead->first + 1) % JOBS;
 	}
 	(void)pthread_cond_destroy(&ahead->wake);
@@ -208,22 +258,58 @@ mount_ahead_file(struct mount *mount, struct mount_run *run, uint64_t offset,
 		mount_run_put(mount->runs, run);
 }
 
+/*
+ * Under lock: is it time for the entries that follow this one?  When it is
+ * among the last quarter of those fetched, or none of them.
+ */
+static bool
+wants_entries(struct mount_dir *dir, const struct mount_entry *entry,
+	struct job *job)
+{
+	const bool is_among = entry->off >= dir->ahead_from &&
+		entry->off < dir->ahead_to;
+	const uint64_t left = is_among ? dir->ahead_to - entry->off : 0;
+
+	if (dir->is_fetching || entry->next >= dir->size ||
+	    (is_among && (dir->ahead_to == dir->size ||
+	    left > (dir->ahead_to - dir->ahead_from) / 4)))
+		return false;
+	job->from = is_among ? dir->ahead_to : entry->next;
+	dir->ahead_from = entry->off;
+	dir->is_fetching = true;
+	return true;
+}
+
 void
-mount_ahead_small(struct mount *mount, const struct qs_fetch *item)
+mount_ahead_small(struct mount *mount, struct mount_dir *dir,
+	const struct mount_entry *entry, const struct qs_fetch *item)
 {
 	struct mount_ahead *ahead = mount->ahead;
 	const struct qs_frame_at at = qs_source_frame_of(item);
 	struct job job = {.run = NULL, .frame = at};
+	bool is_put = false, is_wanted;
 
 	(void)pthread_mutex_lock(&ahead->lock);
-	/* Into the next frame but a few (of trees): it goes on like that. */
-	if (at.pack == ahead->last.pack && at.frame > ahead->last.frame &&
-	    at.frame - ahead->last.frame <= 4) {
-		for (uint32_t i = 1; i <= WORKERS; i++) {
-			job.frame.frame = at.frame + i;
-			(void)put_job(ahead, &job);
-		}
+	/* On from the frame before, but for a few (of trees) in between. */
+	is_wanted = at.pack == ahead->last.pack &&
+		at.frame >= ahead->last.frame &&
+		at.frame - ahead->last.frame <= 4;
+	for (uint32_t i = 1; is_wanted && at.frame != ahead->last.frame &&
+	    i <= WORKERS; i++) {
+		job.frame.frame = at.frame + i;
+		(void)put_job(ahead, &job);
 	}
 	ahead->last = at;
+	is_wanted = is_wanted && wants_entries(dir, entry, &job);
 	(void)pthread_mutex_unlock(&ahead->lock);
+	if (!is_wanted)
+		return;
+	job.dir = mount_dir_get(mount->dirs, dir->number);
+	(void)pthread_mutex_lock(&ahead->lock);
+	is_put = put_job(ahead, &job);
+	if (!is_put)
+		dir->is_fetching = false;
+	(void)pthread_mutex_unlock(&ahead->lock);
+	if (!is_put)
+		mount_dir_put(mount->dirs, job.dir);
 }

@@ -37,6 +37,8 @@ dir_copy(const struct mount_dir *what)
 	dir->lookups = 0;
 	dir->users = 0;
 	dir->chain = NULL;
+	dir->ahead_from = dir->ahead_to = 0;
+	dir->is_fetching = false;
 	if (len > 0)
 		memcpy(dir + 1, what->content.refs, len);
 	dir->content.refs = (const uint8_t *)(dir + 1);

@@ -87,6 +87,9 @@ struct mount_dir { /* constant while somebody has it, but for what is said */
 	uint64_t lookups; /* by the kernel, of it and of what is in it */
 	size_t users;     /* threads and children */
 	struct mount_dir *chain;
+	/* guarded by the lock of mount->ahead: */
+	uint64_t ahead_from, ahead_to; /* entries whose chunks were fetched */
+	bool is_fetching;
 };
 
 struct mount_dirs;
@@ -316,8 +319,9 @@ void mount_ahead_free(struct mount_ahead *ahead);
 /* The file of run was read from offset on: what comes next is fetched. */
 void mount_ahead_file(struct mount *mount, struct mount_run *run,
 	uint64_t offset, uint64_t len);
-/* A small file's chunk was read; it is still pinned. */
-void mount_ahead_small(struct mount *mount, const struct qs_fetch *item);
+/* The one chunk of an entry of dir was read; it is still pinned. */
+void mount_ahead_small(struct mount *mount, struct mount_dir *dir,
+	const struct mount_entry *entry, const struct qs_fetch *item);
 
 /* ------------------------------------------------- requests under way */
 

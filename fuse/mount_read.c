@@ -15,8 +15,8 @@
 #define PINS 6 /* chunks at once: a thread pins 6 MiB at most */
 /*
  * A read of at most so much is a program's at a random place: it waits for the
- * chunk to be read and authenticated, not for its id, which takes as long again.
- * That is checked right after the reply.
+ * chunk to be read and authenticated, not for its id, which takes as long
+ * again.  That is checked right after the reply.
  */
 #define HASTY_MAX (16u << 10)
 #define ZEROS (128u << 10)
@@ -275,7 +275,8 @@ reply_bytes(struct reading *reading, struct mount_call *call,
 	if (rc == QS_OK && reading->run != NULL)
 		mount_ahead_file(reading->mount, reading->run, offset, len);
 	else if (rc == QS_OK && pinned.item_count == 1)
-		mount_ahead_small(reading->mount, &pinned.items[0]);
+		mount_ahead_small(reading->mount, reading->dir,
+			&reading->entry, &pinned.items[0]);
 	unpin(reading, &pinned);
 }
 

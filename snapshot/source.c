@@ -54,10 +54,7 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 	struct qs_err trouble;
 	enum qs_code rc;
 
-	for (size_t i = 0; i < count; i++)
-		context->ids[i] = call->items[i].id;
-	rc = qs_index_find(call->source->index, context->ids, count,
-		context->locs, err);
+	rc = source_places_find(call, count, err);
 	if (rc != QS_OK)
 		return rc;
 	call->want_count = 0;
@@ -65,7 +62,7 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 		if (context->locs[i].pack == 0) {
 			(void)qs_fail(&trouble, QS_ENOTFOUND,
 				"chunk %s is in no known pack",
-				source_hex(&context->ids[i]).hex);
+				source_hex(&call->items[i].id).hex);
 			source_fail_item(call, i, &trouble);
 			continue;
 		}
@@ -188,22 +185,23 @@ locate_all(struct source_call *call)
 	}
 }
 
+/* *has_recalled: some places were remembered ones. */
 static enum qs_code
-with_context(struct qs_source *source, struct qs_fetch *items, size_t count,
-	void (*each)(struct source_call *call), struct qs_err *err)
+call_once(struct qs_source *source, struct qs_fetch *items, size_t count,
+	void (*each)(struct source_call *call), bool is_fresh,
+	bool *has_recalled, struct qs_err *err)
 {
 	struct source_call call = {.source = source, .items = items,
-		.err = err};
+		.is_fresh = is_fresh, .err = err};
 	enum qs_code rc;
 
+	*has_recalled = false;
 	for (size_t i = 0; i < count; i++) {
 		items[i].code = QS_OK;
 		items[i].data = NULL;
 		items[i].pin = NULL;
 		memset(&items[i].pack, 0, sizeof(items[i].pack));
 	}
-	if (count == 0)
-		return QS_OK;
 	rc = source_context_take(source, count, &call.context, err);
 	if (rc == QS_OK) {
 		rc = look_up(&call, count, err);
@@ -211,6 +209,7 @@ with_context(struct qs_source *source, struct qs_fetch *items, size_t count,
 			each(&call);
 		source_context_put(source, call.context);
 	}
+	*has_recalled = call.has_recalled;
 	for (size_t i = 0; rc != QS_OK && i < count; i++)
 		items[i].code = rc;
 	return rc != QS_OK ? rc : call.rc;
@@ -220,14 +219,45 @@ enum qs_code
 qs_source_fetch(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	return with_context(source, items, count, fetch_all, err);
+	bool has_recalled;
+	struct qs_err first, again;
+	enum qs_code rc;
+
+	if (count == 0)
+		return QS_OK;
+	rc = call_once(source, items, count, fetch_all, false, &has_recalled,
+		&first);
+	if (rc == QS_OK)
+		return rc;
+	if (!has_recalled) {
+		*err = first;
+		return rc;
+	}
+	/* A chunk may have moved since: once more, by what the index says. */
+	rc = QS_OK;
+	for (size_t i = 0; i < count; i++) {
+		enum qs_code code = items[i].code;
+
+		if (code != QS_OK)
+			code = call_once(source, &items[i], 1, fetch_all, true,
+				&has_recalled, &again);
+		if (code == QS_OK || rc != QS_OK)
+			continue;
+		rc = code;
+		*err = again;
+	}
+	return rc;
 }
 
 enum qs_code
 qs_source_locate(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	return with_context(source, items, count, locate_all, err);
+	bool has_recalled;
+
+	/* What the index says now is the question. */
+	return count == 0 ? QS_OK : call_once(source, items, count,
+		locate_all, true, &has_recalled, err);
 }
 
 void
@@ -270,7 +300,10 @@ qs_source_new_parts(struct qs_store *store, const struct qs_keys *keys,
 	source->limit = cache_bytes;
 	source->bucket_count = buckets;
 	source->buckets = calloc(buckets, sizeof(struct source_frame *));
-	if (source->buckets == NULL) {
+	source->places = calloc(SOURCE_PLACES, sizeof(*source->places));
+	if (source->buckets == NULL || source->places == NULL) {
+		free(source->buckets);
+		free(source->places);
 		free(source);
 		return qs_fail_nomem(err, "setting up to read chunks");
 	}
@@ -308,6 +341,7 @@ qs_source_free(struct qs_source *source)
 	pthread_cond_destroy(&source->loaded);
 	pthread_mutex_destroy(&source->lock);
 	free(source->buckets);
+	free(source->places);
 	free(source);
 }
 

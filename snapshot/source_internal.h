@@ -56,6 +56,13 @@ struct source_frame {
 	size_t checked_count, checked_cap;
 };
 
+#define SOURCE_PLACES 8192 /* a power of two */
+
+struct source_place { /* what the index said of a chunk; pack 0: nothing */
+	struct qs_id id;
+	struct qs_chunk_loc loc;
+};
+
 struct source_want { /* an item and where it is */
 	struct qs_chunk_loc loc;
 	size_t item;
@@ -71,7 +78,7 @@ struct source_context {
 	uint64_t window_off;
 	struct qs_name window_pack; /* zeros: the window is empty */
 	struct qs_id *ids;
-	struct qs_chunk_loc *locs;
+	struct qs_chunk_loc *locs, *found;
 	struct source_want *wants;
 	struct qs_hash_job *jobs;
 	size_t *pending; /* wants whose ids are to be checked */
@@ -94,9 +101,12 @@ struct qs_source {
 	struct source_pack *packs[SOURCE_PACKS];
 	uint64_t clock;
 	struct source_context *contexts;
+	struct source_place *places; /* SOURCE_PLACES of them */
 };
 
 struct source_call { /* one fetch */
+	bool is_fresh;     /* the index is to be asked for all */
+	bool has_recalled; /* it was not asked for some */
 	struct qs_source *source;
 	struct source_context *context;
 	struct qs_fetch *items;
@@ -136,6 +146,15 @@ bool source_frame_is_checked(const struct source_frame *frame,
 void source_frame_set_checked(struct source_frame *frame,
 	const struct qs_id *id, uint32_t off, uint32_t len);
 void source_cache_clear(struct qs_source *source);
+
+/* ------------------------------------------------------ source_places.c */
+
+/*
+ * Where the wanted chunks are, into context->locs: out of what is remembered
+ * (unless the call is fresh) or the index.
+ */
+QS_MUST_CHECK enum qs_code source_places_find(struct source_call *call,
+	size_t count, struct qs_err *err);
 
 /* -------------------------------------- source_packs.c: take lock inside */
 

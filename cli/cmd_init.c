@@ -192,6 +192,27 @@ clear(struct keys *keys)
 	qs_secret_free(keys->recovery);
 }
 
+/*
+ * A second folder without a name would make every later command ask which one
+ * is meant.
+ */
+static enum qs_code
+check_alone(const struct qs_cli *cli, struct qs_err *err)
+{
+	struct qs_folder_list list = {NULL, 0};
+	char id[2 * QS_FOLDER_ID_LEN + 1];
+	struct qs_err fault;
+	enum qs_code rc = qs_store_folders(cli->global.repo, &list, &fault);
+
+	/* None yet, or what making one will say better. */
+	if (rc != QS_OK)
+		return QS_OK;
+	qs_hex(id, list.ids[0], QS_FOLDER_ID_LEN);
+	qs_folder_list_clear(&list);
+	return qs_fail(err, QS_EEXIST, "%s: there is a folder already (%.8s); "
+		"give another one a name with -F", cli->global.repo, id);
+}
+
 static enum qs_code
 run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
@@ -213,6 +234,8 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 			"--separate-admin");
 	if (rc == QS_OK && cli->global.folder != NULL)
 		rc = qs_cli_name_check(cli, cli->global.folder, err);
+	else if (rc == QS_OK)
+		rc = check_alone(cli, err);
 	if (rc == QS_OK)
 		rc = gather(cli, options, &keys, err);
 	if (rc != QS_OK)

@@ -3,9 +3,9 @@
  * mount_ahead: what will be read next, fetched and opened beside the readers.
  * A file read from front to back is known by its references; small files read
  * in the order in which they were saved by the frames they lie in: then those
- * that follow in the directory are fetched together (which also checks their ids
- * many at a time), and the next frames opened.  Nothing is given to anybody: it
- * is in the source's cache when it is asked for.
+ * that follow in the directory are fetched together (which also checks their
+ * ids many at a time), and the next frames opened.  Nothing is given to
+ * anybody: it is in the source's cache when it is asked for.
  */
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * source_places: where a few thousand chunks are, so that the index, which locks
- * a file for each question, is not asked again for a directory with every file
- * in it.  What is remembered may have become wrong (the index forgets damaged
- * packs): who fails with it asks anew.
+ * source_places: where a few thousand chunks are, so that the index, which
+ * locks a file for each question, is not asked again for a directory with every
+ * file in it.  What is remembered may have become wrong (the index forgets
+ * damaged packs): who fails with it asks anew.
  */
 #include "snapshot/source_internal.h"
 

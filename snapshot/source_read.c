@@ -41,7 +41,8 @@ reserve(struct source_context *context, size_t count, struct qs_err *err)
 	context->wants = calloc(count, sizeof(*context->wants));
 	context->jobs = calloc(count, sizeof(*context->jobs));
 	context->pending = calloc(count, sizeof(*context->pending));
-	if (context->ids == NULL || context->locs == NULL || context->found == NULL ||
+	if (context->ids == NULL || context->locs == NULL ||
+	    context->found == NULL ||
 	    context->wants == NULL || context->jobs == NULL ||
 	    context->pending == NULL)
 		return qs_fail_nomem(err, "fetching chunks");

@@ -256,6 +256,30 @@ add_folder(struct qs_folder_list *list, const uint8_t *id, struct qs_err *err)
 	return QS_OK;
 }
 
+/*
+ * A folder whose making was cut short has no key slot (they are written last)
+ * and never had anybody's data.  One that can't be listed counts: it is for
+ * others to say why.
+ */
+static bool
+has_file(int dir_fd, const char *path)
+{
+	const struct dirent *entry;
+	bool is_any = false;
+	DIR *stream;
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	stream = fd >= 0 ? fdopendir(fd) : NULL;
+	if (stream == NULL) {
+		qs_fd_close(&fd);
+		return true;
+	}
+	while (!is_any && (entry = readdir(stream)) != NULL)
+		is_any = entry->d_name[0] != '.';
+	(void)closedir(stream);
+	return is_any;
+}
+
 static enum qs_code
 find_folders(DIR *stream, const char *path, struct qs_folder_list *list,
 	struct qs_err *err)
@@ -276,7 +300,8 @@ find_folders(DIR *stream, const char *path, struct qs_folder_list *list,
 		(void)snprintf(keys, sizeof(keys), "%.32s/keys",
 			entry->d_name);
 		if (fstatat(dirfd(stream), keys, &st, 0) != 0 ||
-			!S_ISDIR(st.st_mode))
+			!S_ISDIR(st.st_mode) ||
+			!has_file(dirfd(stream), keys))
 			continue;
 		rc = add_folder(list, id, err);
 		if (rc != QS_OK)

@@ -162,6 +162,20 @@ opening_tells_what_is_missing(void **state)
 }
 
 static void
+put_slot_file(const char *dir, const uint8_t id[static QS_FOLDER_ID_LEN])
+{
+	char hex[2 * QS_FOLDER_ID_LEN + 1], *path = NULL;
+	FILE *file;
+
+	qs_hex(hex, id, QS_FOLDER_ID_LEN);
+	assert_true(asprintf(&path, "%s/%s/keys/any.key", dir, hex) > 0);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fclose(file);
+	free(path);
+}
+
+static void
 folders_are_listed(void **state)
 {
 	struct home *home = *state;
@@ -181,6 +195,11 @@ folders_are_listed(void **state)
 	assert_true(asprintf(&path, "%s/lost+found", home->dir) > 0);
 	assert_int_equal(mkdir(path, 0700), 0);
 	free(path);
+	/* Nor without a key slot: its making was cut short. */
+	assert_int_equal(qs_store_folders(home->dir, &list, &err),
+		QS_ENOSTORE);
+	put_slot_file(home->dir, other);
+	put_slot_file(home->dir, folder_id);
 	help_ok(qs_store_folders(home->dir, &list, &err), &err);
 	assert_int_equal(list.count, 2);
 	assert_memory_equal(list.ids[0], other, 16);

@@ -20,7 +20,7 @@ static const struct qs_cli_option global_options[] = {
 	{"password-file", 'p', QS_CLI_TEXT, AT(password_file), "FILE",
 		"passphrase: first line of FILE"},
 	{"password-command", 0, QS_CLI_TEXT, AT(password_command), "COMMAND",
-		"passphrase: what COMMAND prints"},
+		"passphrase: first line that COMMAND prints"},
 	{"key-file", 0, QS_CLI_TEXT, AT(key_file), "FILE",
 		"key file that is a factor of the slot"},
 	{"recovery-code", 0, QS_CLI_FLAG, AT(recovery_code), NULL,

@@ -14,6 +14,13 @@ expect 0 q snapshot src
 unset QSTORE_PASSWORD_FILE
 expect 0 q snapshots --password-file password
 expect 0 q snapshots --password-command 'cat password'
+# The first line counts, whatever comes after it.
+(cat password; seq 30000) >long
+expect 0 q snapshots --password-file long
+expect 0 q snapshots --password-command 'cat long'
+head -c 1025 /dev/zero | tr '\0' x >wide
+expect 1 q snapshots --password-command 'cat wide'
+says 'longer than 1024 bytes'
 expect 0 env QSTORE_PASSWORD='correct horse battery' "$qstore" snapshots
 expect 0 env QSTORE_PASSWORD_COMMAND='cat password' "$qstore" snapshots
 expect 0 env QSTORE_PASSWORD_FD=5 "$qstore" snapshots 5<password

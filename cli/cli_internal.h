@@ -88,7 +88,7 @@ struct qs_cli {
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;
-	bool is_locked; /* keys can't reach the swap */
+	bool is_locked; /* keys can't reach the swap, or it was told */
 	bool ask_anew; /* do not take the keyring's word */
 };
 
@@ -131,6 +131,11 @@ bool qs_cli_status_wanted(void); /* SIGUSR1 came; asking clears it */
 QS_MUST_CHECK enum qs_code qs_cli_secret_new(struct qs_cli_secret *out,
 	struct qs_err *err);
 void qs_cli_secret_clear(struct qs_cli_secret *secret);
+/*
+ * To be called before a secret is taken in: say, once and not with -q, that it
+ * may reach the swap when that is so.
+ */
+void qs_cli_warn_swap(struct qs_cli *cli);
 /*
  * Ask on the terminal, without echo.  QS_EKEY when there is no terminal,
  * QS_ECANCELED when interrupted.

@@ -77,7 +77,10 @@ gather(struct qs_cli *cli, const struct options *options, struct keys *keys,
 	struct qs_err *err)
 {
 	size_t factors = 1;
-	enum qs_code rc = options->generate ?
+	enum qs_code rc;
+
+	qs_cli_warn_swap(cli);
+	rc = options->generate ?
 		generate(&keys->passphrase, err) : qs_cli_passphrase(cli,
 		"new passphrase", true, &keys->passphrase, err);
 

@@ -114,9 +114,6 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		qs_cli_help(command);
 		goto out;
 	}
-	if (rc == QS_OK && !cli->is_locked && cli->global.verbose > 0)
-		(void)fputs("warning: the limit on locked memory (ulimit -l) "
-			"is small: keys may reach the swap\n", stderr);
 	if (rc == QS_OK)
 		rc = qs_cli_environment(cli, err);
 	if (rc == QS_OK)

@@ -169,6 +169,7 @@ qs_cli_unlock(struct qs_cli *cli, struct qs_store *store,
 	struct qs_err trouble;
 	enum qs_code rc;
 
+	qs_cli_warn_swap(cli);
 	/* Whoever names a secret on the command line wants it to be used. */
 	if (!is_told && !cli->ask_anew && qs_keyring_get(store->folder_id,
 		secret, &trouble) == QS_OK)

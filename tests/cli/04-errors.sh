@@ -45,6 +45,13 @@ echo foreign >"$folder/keys/notes.txt"
 expect 0,3 q snapshots # may be spoken of
 expect 0,3 q restore latest --target out3
 same src out3/src
+echo foreign >"$folder/log/desktop.ini"
+echo foreign >"$folder/Icon"
+expect 0 q check
+for file in obj/thumbs.db keys/notes.txt log/desktop.ini Icon; do
+	says "^warning: $file in .* is no file of this store"
+done
+prints '^4 files in the store are not its own'
 
 # A key slot that is none, beside the good ones.
 head -c 2048 /dev/urandom >slot

@@ -35,19 +35,6 @@ qs_cli_secret_clear(struct qs_cli_secret *secret)
 	*secret = (struct qs_cli_secret){NULL, 0};
 }
 
-void
-qs_cli_warn_swap(struct qs_cli *cli)
-{
-	struct qs_err what;
-
-	if (cli->is_locked || cli->global.quiet)
-		return;
-	cli->is_locked = true; /* once is enough */
-	(void)qs_fail(&what, QS_ENOMEM, "the limit on locked memory (ulimit "
-		"-l) is too small: keys may reach the swap");
-	qs_cli_warn(cli, NULL, &what);
-}
-
 /* The first line is what counts. */
 static enum qs_code
 first_line(struct qs_cli_secret *secret, const char *what, struct qs_err *err)

@@ -10,6 +10,19 @@ struct given { /* all in locked memory */
 };
 
 void
+qs_cli_warn_swap(struct qs_cli *cli)
+{
+	struct qs_err what;
+
+	if (cli->is_locked || cli->global.quiet)
+		return;
+	cli->is_locked = true; /* once is enough */
+	(void)qs_fail(&what, QS_ENOMEM, "the limit on locked memory (ulimit "
+		"-l) is too small: keys may reach the swap");
+	qs_cli_warn(cli, NULL, &what);
+}
+
+void
 qs_cli_factors(const struct qs_slot_info *info, char *out, size_t cap)
 {
 	size_t used = 0;

@@ -43,7 +43,8 @@ struct qs_cli_option {
 struct qs_cli_globals {
 	const char *repo, *folder, *password_file, *password_command;
 	const char *key_file, *cache_dir, *state_dir, *compression;
-	bool recovery_code, json, quiet, no_cache, accept_rollback, help;
+	bool recovery_code, json, quiet, no_cache, accept_rollback;
+	bool help, version;
 	unsigned verbose;
 };
 
@@ -159,8 +160,8 @@ QS_MUST_CHECK enum qs_code qs_cli_passphrase_ok(
 QS_MUST_CHECK enum qs_code qs_cli_key_file(const char *path, uint8_t **out,
 	struct qs_err *err);
 /* The 32 bytes of a recovery code that is asked for. */
-QS_MUST_CHECK enum qs_code qs_cli_recovery(uint8_t **out,
-	struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_cli_recovery(const char *question,
+	uint8_t **out, struct qs_err *err);
 
 /* ------------------------------------------------------------- session */
 

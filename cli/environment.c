@@ -39,6 +39,8 @@ static const struct qs_cli_option global_options[] = {
 	{"verbose", 'v', QS_CLI_COUNT, AT(verbose), NULL,
 		"say more (twice: still more)"},
 	{"help", 'h', QS_CLI_FLAG, AT(help), NULL, "this text"},
+	{"version", 0, QS_CLI_FLAG, AT(version), NULL,
+		"which version this is, as version prints it"},
 };
 
 const struct qs_cli_option *

@@ -101,6 +101,13 @@ tell_failure(const struct qs_cli *cli, const struct qs_err *err, int status)
 }
 
 static enum qs_code
+tell_version(struct qs_cli *cli, struct qs_err *err)
+{
+	cli->command = &qs_cmd_version;
+	return qs_cmd_version.run(cli, NULL, 0, NULL, err);
+}
+
+static enum qs_code
 run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 {
 	const struct qs_cli_command *command = cli->command;
@@ -112,6 +119,10 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 	rc = qs_cli_parse(cli, command, options, &argc, &argv, err);
 	if (rc == QS_OK && cli->global.help) {
 		qs_cli_help(command);
+		goto out;
+	}
+	if (rc == QS_OK && cli->global.version) {
+		rc = tell_version(cli, err);
 		goto out;
 	}
 	if (rc == QS_OK)
@@ -137,6 +148,8 @@ run(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		rc = qs_cli_parse(cli, NULL, NULL, &argc, &argv, err);
 	if (rc != QS_OK)
 		return rc;
+	if (argc == 0 && cli->global.version && !cli->global.help)
+		return tell_version(cli, err);
 	if (argc == 0) {
 		qs_cli_help(NULL);
 		return cli->global.help ? QS_OK : qs_fail(err, QS_EINVAL,

@@ -147,7 +147,7 @@ ask(struct qs_cli *cli, const struct qs_slot_list *list, struct given *given,
 	enum qs_code rc;
 
 	if (cli->global.recovery_code) {
-		rc = qs_cli_recovery(&given->recovery, err);
+		rc = qs_cli_recovery("recovery code", &given->recovery, err);
 		return rc != QS_OK ? rc : try(cli, list, given, out, err);
 	}
 	if (cli->global.key_file != NULL) {

@@ -20,7 +20,19 @@ says does-not-exist
 expect 0 q snapshot src
 expect 1 q restore deadbeef --target out1
 says deadbeef
+id=$(latest)
 expect 1 q ls latest:/no/such/path
+says "snapshot $id: /no: "
+expect 1 q diff latest latest:/no/such/path
+says "snapshot $id: /no: "
+expect 1 q dump latest /src/nothing
+says "snapshot $id: /src/nothing: "
+expect 1 q restore latest:/src/nothing --target out1
+says "snapshot $id: .*src/nothing"
+for name in a/b .. . ''; do
+	expect 1 q snapshot --stdin --stdin-filename "$name"
+	says "^qstore: snapshot: --stdin-filename: \"$name\" "
+done
 cp -a store good
 
 # A truncated pack, the largest one.

@@ -48,9 +48,12 @@ fi
 echo secret >src/private
 chmod 600 src/private
 mkdir -m 700 src/closed
+expect 3 as snapshot src/private src/zero
+says '1 file could not be read in full; the snapshot lacks it'
 expect 3 as snapshot src
 says private
 says closed
+says '2 files could not be read in full; the snapshot lacks them'
 expect 0 as restore "latest:/src" --target "$work/user/out2"
 cmp -s src/big.bin user/out2/big.bin || fail 'the rest is not there'
 

@@ -43,7 +43,8 @@ struct qs_cli_option {
 struct qs_cli_globals {
 	const char *repo, *folder, *password_file, *password_command;
 	const char *key_file, *cache_dir, *state_dir, *compression;
-	bool recovery_code, json, quiet, no_cache, accept_rollback, help;
+	bool recovery_code, json, quiet, no_cache, accept_rollback;
+	bool help, version;
 	unsigned verbose;
 };
 
@@ -89,7 +90,7 @@ struct qs_cli {
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;
-	bool is_locked; /* keys can't reach the swap */
+	bool is_locked; /* keys can't reach the swap, or it was told */
 	bool ask_anew; /* do not take the keyring's word */
 	bool to_syslog; /* warnings: it runs in the background */
 };
@@ -146,6 +147,11 @@ QS_MUST_CHECK enum qs_code qs_cli_secret_new(struct qs_cli_secret *out,
 	struct qs_err *err);
 void qs_cli_secret_clear(struct qs_cli_secret *secret);
 /*
+ * To be called before a secret is taken in: say, once and not with -q, that it
+ * may reach the swap when that is so.
+ */
+void qs_cli_warn_swap(struct qs_cli *cli);
+/*
  * Ask on the terminal, without echo.  QS_EKEY when there is no terminal,
  * QS_ECANCELED when interrupted.
  */
@@ -168,8 +174,8 @@ QS_MUST_CHECK enum qs_code qs_cli_passphrase_ok(
 QS_MUST_CHECK enum qs_code qs_cli_key_file(const char *path, uint8_t **out,
 	struct qs_err *err);
 /* The 32 bytes of a recovery code that is asked for. */
-QS_MUST_CHECK enum qs_code qs_cli_recovery(uint8_t **out,
-	struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_cli_recovery(const char *question,
+	uint8_t **out, struct qs_err *err);
 
 /* ------------------------------------------------------------- session */
 

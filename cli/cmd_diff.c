@@ -25,14 +25,12 @@ static enum qs_code
 find_side(struct side *side, const struct qs_folder *folder,
 	struct qs_source *source, const char *name, struct qs_err *err)
 {
-	struct qs_content root;
 	enum qs_code rc = qs_cli_snapshot(folder, name, NULL,
 		&side->snapshot, &side->sub, err);
 
 	if (rc != QS_OK)
 		return rc;
-	root = qs_snapshot_root(side->snapshot);
-	rc = qs_tree_find(source, &root, side->sub, &side->bytes,
+	rc = qs_cli_find_node(source, side->snapshot, side->sub, &side->bytes,
 		&side->node, err);
 	if (rc == QS_OK && side->node.type != QS_NODE_DIR)
 		return qs_fail(err, QS_EINVAL, "%s: it is not a folder", name);

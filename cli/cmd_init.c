@@ -77,7 +77,10 @@ gather(struct qs_cli *cli, const struct options *options, struct keys *keys,
 	struct qs_err *err)
 {
 	size_t factors = 1;
-	enum qs_code rc = options->generate ?
+	enum qs_code rc;
+
+	qs_cli_warn_swap(cli);
+	rc = options->generate ?
 		generate(&keys->passphrase, err) : qs_cli_passphrase(cli,
 		"new passphrase", true, &keys->passphrase, err);
 
@@ -148,8 +151,9 @@ tell(const struct qs_cli *cli, const struct options *options,
 			"with it alone everything can be read.\n\n    %s\n\n",
 			(const char *)keys->code.data);
 	if (!cli->global.quiet)
-		(void)fputs("Without the passphrase or the recovery code "
-			"nothing can be restored.\n", stderr);
+		(void)fprintf(stderr, "Without the passphrase%s nothing can "
+			"be restored.\n", keys->code.data != NULL ?
+			" or the recovery code" : "");
 }
 
 /* Three tries; what was made stays in any case. */
@@ -160,7 +164,8 @@ confirm(const struct keys *keys, struct qs_err *err)
 
 	for (int tries = 0; tries < 3; tries++) {
 		uint8_t *typed = NULL;
-		enum qs_code rc = qs_cli_recovery(&typed, &wrong);
+		enum qs_code rc = qs_cli_recovery("type the code back",
+			&typed, &wrong);
 		bool is_same;
 
 		if (rc == QS_ECANCELED) {

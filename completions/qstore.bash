@@ -3,7 +3,7 @@
 # ~/.local/share/bash-completion/completions/qstore
 _qstore() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb='' i
-	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help'
+	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help --version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|key|unlock|lock|benchmark|version|completion|help)

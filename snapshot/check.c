@@ -180,6 +180,8 @@ run(struct check *check, struct qs_err *err)
 	enum qs_code rc = check_list(check, err);
 
 	if (rc == QS_OK)
+		rc = check_foreign(check, err);
+	if (rc == QS_OK)
 		rc = check_packs(check, err);
 	if (rc == QS_OK)
 		rc = check_read(check, err);

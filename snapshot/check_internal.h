@@ -76,6 +76,14 @@ bool check_is_cancelled(const struct check *check);
 QS_MUST_CHECK enum qs_code check_list(struct check *check,
 	struct qs_err *err);
 
+/* ---------------------------------------------------- check_foreign.c */
+
+/* A thing in the store that is none of its own: told, counted. */
+void check_see_foreign(struct check *check, const char *path);
+/* All such things outside of the objects' area, which check_list lists. */
+QS_MUST_CHECK enum qs_code check_foreign(struct check *check,
+	struct qs_err *err);
+
 /* ------------------------------------------------------ check_packs.c */
 
 /* Each pack's own directory against the index: sets pack->rows. */

@@ -75,5 +75,11 @@ for verb in init snapshot snapshots ls find diff dump restore check stats tag \
 	prints "$verb"
 	expect 0 q "$verb" --help
 done
+expect 0 q version
+cp out version
+expect 0 q --version
+cmp -s out version || fail '--version is not what version prints'
+expect 0 q snapshots --version
+cmp -s out version || fail 'a command with --version runs all the same'
 expect 0 q completion bash
 bash -n out || fail 'the completion is no shell'

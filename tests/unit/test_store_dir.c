@@ -276,6 +276,16 @@ add(const struct home *home, const char *below, bool is_dir)
 	free(path);
 }
 
+static int
+rmdir_in(const struct home *home, const char *below)
+{
+	char *path = path_in(home, below);
+	const int result = rmdir(path);
+
+	free(path);
+	return result;
+}
+
 #define Z15 "000000000000000"
 #define Z64 Z15 Z15 Z15 Z15 "0000"
 
@@ -315,6 +325,29 @@ foreign_files_are_listed_as_such(void **state)
 	add(home, "log/0000000000000000/0000000000000000-" Z64 "~", false);
 	assert_int_equal(list(home, QS_AREA_LOG).files, 1);
 	assert_int_equal(list(home, QS_AREA_LOG).foreign, 4);
+
+	assert_int_equal(list(home, QS_AREA_BESIDE).foreign, 0);
+	add(home, "desktop.ini", false);
+	add(home, "objects", true);
+	assert_int_equal(list(home, QS_AREA_BESIDE).files, 0);
+	assert_int_equal(list(home, QS_AREA_BESIDE).foreign, 2);
+	assert_int_equal(rmdir_in(home, "objects"), 0);
+	assert_string_equal(list(home, QS_AREA_BESIDE).last, "desktop.ini");
+}
+
+static void
+a_folder_that_cannot_be_listed_is_named_with_its_store(void **state)
+{
+	struct home *home = *state;
+	const struct qs_store *store = home->store;
+	struct found found = {0};
+	struct qs_err err;
+
+	assert_int_equal(rmdir_in(home, "log"), 0);
+	add(home, "log", false);
+	help_fails(store->ops->list(store->self, QS_AREA_LOG, find_one, &found,
+		&err), &err, QS_EINVAL, home->dir);
+	assert_non_null(strstr(err.msg, "open folder log: Not a directory"));
 }
 
 static void
@@ -556,6 +589,8 @@ main(void)
 		HOME_TEST(folders_are_listed),
 		HOME_TEST(other_urls_are_for_later_versions),
 		HOME_TEST(foreign_files_are_listed_as_such),
+		HOME_TEST(
+			a_folder_that_cannot_be_listed_is_named_with_its_store),
 		HOME_TEST(pipes_and_links_do_not_stop_us),
 		HOME_TEST(nothing_is_ever_overwritten),
 		HOME_TEST(a_damaged_object_is_noticed),

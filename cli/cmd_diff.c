@@ -59,6 +59,15 @@ put(void *arg, const char *changes, const char *path)
 }
 
 static void
+on_trouble(void *arg, const char *path, const struct qs_err *trouble)
+{
+	struct qs_cli *cli = arg;
+
+	cli->partial = true;
+	qs_cli_warn(cli, path, trouble);
+}
+
+static void
 put_side(struct qs_json *json, const char *key, uint64_t files, uint64_t dirs,
 	uint64_t others, uint64_t bytes)
 {
@@ -127,8 +136,8 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		rc = find_side(&sides[i], folder, source, argv[i], err);
 	if (rc == QS_OK)
 		rc = qs_diff(source, &sides[0].node.content,
-			&sides[1].node.content, options->metadata, put, cli,
-			&stat, err);
+			&sides[1].node.content, options->metadata, put,
+			on_trouble, cli, &stat, err);
 	if (rc == QS_OK)
 		tell(cli, sides, &stat);
 	qs_buf_clear(&sides[0].bytes);

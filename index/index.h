@@ -45,6 +45,14 @@ QS_MUST_CHECK enum qs_code qs_index_find(struct qs_index *index,
 	const struct qs_id *ids, size_t count, struct qs_chunk_loc *out,
 	struct qs_err *err);
 
+/*
+ * Another place of a chunk, in a pack with a number above after (0: the first);
+ * .pack 0: there is none.  For when its own place can't be read.
+ */
+QS_MUST_CHECK enum qs_code qs_index_find_spare(struct qs_index *index,
+	const struct qs_id *id, uint32_t after, struct qs_chunk_loc *out,
+	struct qs_err *err);
+
 /* A pack's ref and frames; frames is heap-allocated for the caller. */
 struct qs_index_pack {
 	struct qs_pack_ref ref;

@@ -30,16 +30,15 @@ sort_ids(const struct qs_id *ids, size_t count, size_t **out,
 	return QS_OK;
 }
 
+/* One row of pack, frame, off, len; *out stays as it is when there is none. */
 static enum qs_code
-find_one(struct qs_index *index, const struct qs_id *id,
+step_place(struct qs_index *index, sqlite3_stmt *stmt,
 	struct qs_chunk_loc *out, struct qs_err *err)
 {
-	sqlite3_stmt *stmt = index->stmt[QS_SQL_CHUNK_GET];
 	struct qs_chunk_loc loc = {0};
 	enum qs_code rc;
 	bool is_row;
 
-	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
 	rc = qs_index_step(index, stmt, &is_row, err);
 	if (rc != QS_OK || !is_row)
 		return rc;
@@ -51,6 +50,34 @@ find_one(struct qs_index *index, const struct qs_id *id,
 			&loc.len) || loc.pack == 0)
 		rc = qs_index_damaged(index, err);
 	(void)sqlite3_reset(stmt);
+	if (rc == QS_OK)
+		*out = loc;
+	return rc;
+}
+
+static enum qs_code
+find_one(struct qs_index *index, const struct qs_id *id,
+	struct qs_chunk_loc *out, struct qs_err *err)
+{
+	sqlite3_stmt *stmt = index->stmt[QS_SQL_CHUNK_GET];
+
+	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
+	return step_place(index, stmt, out, err);
+}
+
+enum qs_code
+qs_index_find_spare(struct qs_index *index, const struct qs_id *id,
+	uint32_t after, struct qs_chunk_loc *out, struct qs_err *err)
+{
+	sqlite3_stmt *stmt = index->stmt[QS_SQL_SPARE_GET];
+	struct qs_chunk_loc loc = {0};
+	enum qs_code rc;
+
+	(void)pthread_mutex_lock(&index->lock);
+	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
+	qs_index_bind(stmt, 2, after);
+	rc = step_place(index, stmt, &loc, err);
+	(void)pthread_mutex_unlock(&index->lock);
 	if (rc == QS_OK)
 		*out = loc;
 	return rc;

@@ -149,9 +149,9 @@ check_bad_pack(struct check *check, struct check_pack *pack,
 			"%.250s; files that need it are named below", hex,
 			bare_cause(cause->msg, hex));
 	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
-	rc = qs_index_forget(check->index, &pack->name, err);
+	rc = qs_folder_note_absent(check->folder, &pack->name, err);
 	if (rc == QS_OK)
-		rc = qs_folder_note_absent(check->folder, &pack->name, err);
+		rc = qs_index_forget(check->index, &pack->name, err);
 	pack->number = 0;
 	return rc;
 }

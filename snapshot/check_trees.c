@@ -217,6 +217,8 @@ enter_folder(struct trees *trees, const struct qs_content *content,
 
 	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
 		(size_t)content->count * QS_REF_LEN));
+	/* The same references one level up or down are another content. */
+	key[0] ^= content->depth;
 	return qs_idset_add(&trees->folders, key, is_new, err);
 }
 

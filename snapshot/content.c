@@ -8,6 +8,8 @@
  * left for the node itself.  So equal bytes have equal lists, and appending
  * to a file changes the last list of each level only.
  */
+#include <stdlib.h>
+
 #include "snapshot/content_internal.h"
 
 #define LIST_VERSION 1
@@ -266,9 +268,19 @@ qs_content_cursor_init(struct qs_content_cursor *cursor,
 static void
 leave_level(struct qs_content_cursor *cursor)
 {
-	qs_source_release(cursor->source, &cursor->levels[cursor->top].fetch,
-		1);
+	free(cursor->levels[cursor->top].owned);
+	cursor->levels[cursor->top].owned = NULL;
 	cursor->top--;
+}
+
+size_t
+qs_content_cursor_bytes(const struct qs_content_cursor *cursor)
+{
+	size_t sum = 0;
+
+	for (size_t i = 1; i <= cursor->top; i++)
+		sum += (size_t)cursor->levels[i].count * QS_REF_LEN;
+	return sum;
 }
 
 void
@@ -288,25 +300,30 @@ enter_list(struct qs_content_cursor *cursor, const struct qs_id *id,
 {
 	const uint8_t depth =
 		(uint8_t)(cursor->levels[cursor->top].depth - 1);
-	struct qs_fetch *fetch = &cursor->levels[cursor->top + 1].fetch;
-	uint64_t sum = 0;
-	enum qs_code rc;
-
 	/* A reference tells the length of what is below it, not the list's. */
-	*fetch = (struct qs_fetch){.id = *id, .kind = QS_KIND_LIST, .len = 0};
-	rc = qs_source_fetch(cursor->source, fetch, 1, err);
+	struct qs_fetch fetch = {.id = *id, .kind = QS_KIND_LIST, .len = 0};
+	struct qs_content list;
+	uint8_t *owned = NULL;
+	enum qs_code rc = qs_source_fetch(cursor->source, &fetch, 1, err);
+
 	if (rc == QS_OK)
-		rc = qs_list_decode(qs_span(fetch->data, fetch->len), depth,
-			&cursor->levels[cursor->top + 1].refs,
-			&cursor->levels[cursor->top + 1].count, &sum, err);
-	if (rc == QS_OK && sum != len)
-		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
-			"not add up to what its reference says");
-	if (rc != QS_OK) {
-		qs_source_release(cursor->source, fetch, 1);
-		return rc;
+		rc = qs_content_list(qs_span(fetch.data, fetch.len), depth,
+			len, &list, err);
+	if (rc == QS_OK) {
+		owned = malloc((size_t)list.count * QS_REF_LEN);
+		if (owned == NULL)
+			rc = qs_fail_nomem(err, "reading a content list");
+		else
+			memcpy(owned, list.refs,
+				(size_t)list.count * QS_REF_LEN);
 	}
+	qs_source_release(cursor->source, &fetch, 1);
+	if (rc != QS_OK)
+		return rc;
 	cursor->top++;
+	cursor->levels[cursor->top].refs = owned;
+	cursor->levels[cursor->top].owned = owned;
+	cursor->levels[cursor->top].count = list.count;
 	cursor->levels[cursor->top].depth = depth;
 	cursor->levels[cursor->top].next = 0;
 	return cursor->on_list == NULL ? QS_OK :

@@ -7,6 +7,7 @@
 
 #include "snapshot/content_internal.h"
 #include "snapshot/dir_internal.h"
+#include "snapshot/folder_internal.h"
 #include "snapshot/idset_internal.h"
 
 struct side {
@@ -25,6 +26,7 @@ struct diff {
 	struct qs_source *source;
 	bool metadata;
 	qs_diff_fn fn;
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err);
 	void *arg;
 	struct qs_diff_stat stat;
 	struct qs_path path;
@@ -53,6 +55,21 @@ tell(struct diff *diff, const char *changes, bool is_folder,
 	if (rc == QS_OK)
 		diff->fn(diff->arg, changes, (const char *)diff->line.data);
 	return rc;
+}
+
+/*
+ * What can't be read is gone around; false: it is no fault of an object, and
+ * the whole fails.
+ */
+static bool
+go_around(struct diff *diff, const struct qs_err *cause, struct qs_err *err)
+{
+	if (!qs_is_object_fault(cause->code) && cause->code != QS_EIO) {
+		*err = *cause;
+		return false;
+	}
+	diff->trouble(diff->arg, qs_path_text(&diff->path), cause);
+	return true;
 }
 
 static void
@@ -121,21 +138,24 @@ enter(struct diff *diff, const struct qs_content *before,
 	const struct qs_content *after, struct qs_err *err)
 {
 	struct pair pair = {.path_len = diff->path.buf.len};
+	struct qs_err cause;
 	enum qs_code rc;
 
 	if (diff->depth >= QS_DEPTH_MAX ||
 	    open_bytes(diff) > 2 * QS_WALK_BYTES_MAX)
-		return qs_fail(err, QS_ECORRUPT,
-			"%s: too many or too large folders in folders",
-			qs_path_text(&diff->path));
-	rc = grow(diff, err);
+		rc = qs_fail(&cause, QS_ECORRUPT,
+			"too many or too large folders in folders");
+	else
+		rc = grow(diff, &cause);
 	if (rc == QS_OK && before != NULL)
-		rc = qs_dir_read(diff->source, before, &pair.before.dir, err);
+		rc = qs_dir_read(diff->source, before, &pair.before.dir,
+			&cause);
 	if (rc == QS_OK && after != NULL)
-		rc = qs_dir_read(diff->source, after, &pair.after.dir, err);
+		rc = qs_dir_read(diff->source, after, &pair.after.dir,
+			&cause);
 	if (rc != QS_OK) {
 		qs_dir_close(pair.before.dir);
-		return rc;
+		return go_around(diff, &cause, err) ? QS_OK : err->code;
 	}
 	pair.before.at_end = before == NULL;
 	pair.after.at_end = after == NULL;
@@ -153,7 +173,7 @@ leave(struct diff *diff)
 }
 
 static enum qs_code
-advance(struct diff *diff, struct side *side, struct qs_err *err)
+advance(struct side *side, struct qs_err *err)
 {
 	enum qs_code rc;
 
@@ -161,8 +181,7 @@ advance(struct diff *diff, struct side *side, struct qs_err *err)
 		return QS_OK;
 	rc = qs_dir_next(side->dir, &side->node, &side->at_end, err);
 	if (rc != QS_OK)
-		return qs_fail_while(err, "folder /%s",
-			qs_path_text(&diff->path));
+		return rc;
 	side->has_node = !side->at_end;
 	return QS_OK;
 }
@@ -241,25 +260,24 @@ bytes_beyond(struct diff *diff, const struct qs_node *a,
 		rc = qs_content_each(diff->source, &a->content,
 			count_missing, &tally, err);
 	qs_idset_clear(&set);
-	if (rc != QS_OK)
-		return qs_fail_while(err, "file /%s",
-			qs_path_text(&diff->path));
-	*bytes += tally.bytes;
-	return QS_OK;
+	if (rc == QS_OK)
+		*bytes += tally.bytes;
+	return rc;
 }
 
 static enum qs_code
 changed_file(struct diff *diff, const struct qs_node *before,
 	const struct qs_node *after, struct qs_err *err)
 {
+	struct qs_err cause;
 	enum qs_code rc;
 
 	diff->stat.files_changed++;
-	rc = bytes_beyond(diff, after, before, &diff->stat.bytes_new, err);
+	rc = bytes_beyond(diff, after, before, &diff->stat.bytes_new, &cause);
 	if (rc == QS_OK)
 		rc = bytes_beyond(diff, before, after,
-			&diff->stat.bytes_removed, err);
-	return rc;
+			&diff->stat.bytes_removed, &cause);
+	return rc == QS_OK || go_around(diff, &cause, err) ? QS_OK : err->code;
 }
 
 /* --------------------------------------------------------------- nodes */
@@ -331,15 +349,21 @@ step(struct diff *diff, struct qs_err *err)
 	struct pair *pair = &diff->pairs[diff->depth - 1];
 	struct side *before = &pair->before, *after = &pair->after;
 	struct qs_node a, b;
+	struct qs_err cause;
 	int order;
 	enum qs_code rc;
 
 	qs_path_cut(&diff->path, pair->path_len);
-	rc = advance(diff, before, err);
+	rc = advance(before, &cause);
 	if (rc == QS_OK)
-		rc = advance(diff, after, err);
-	if (rc != QS_OK)
-		return rc;
+		rc = advance(after, &cause);
+	if (rc != QS_OK) {
+		/* One side without the other would all be told as changed. */
+		if (!go_around(diff, &cause, err))
+			return err->code;
+		leave(diff);
+		return QS_OK;
+	}
 	if (before->at_end && after->at_end) {
 		leave(diff);
 		return QS_OK;
@@ -367,10 +391,11 @@ step(struct diff *diff, struct qs_err *err)
 enum qs_code
 qs_diff(struct qs_source *source, const struct qs_content *before,
 	const struct qs_content *after, bool metadata, qs_diff_fn fn,
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err),
 	void *arg, struct qs_diff_stat *stat, struct qs_err *err)
 {
 	struct diff diff = {.source = source, .metadata = metadata, .fn = fn,
-		.arg = arg};
+		.trouble = trouble, .arg = arg};
 	enum qs_code rc = QS_OK;
 
 	if (!same_content(before, after))

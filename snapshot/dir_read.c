@@ -69,7 +69,8 @@ qs_dir_close(struct qs_dir *dir)
 size_t
 qs_dir_bytes(const struct qs_dir *dir)
 {
-	return dir->part.cap;
+	return dir->part.cap + qs_content_cursor_bytes(&dir->cursor) +
+		(size_t)dir->cursor.levels[0].count * QS_REF_LEN;
 }
 
 /* The next part; *end when there is none. */

@@ -64,6 +64,8 @@ qs_time_text(uint64_t time_ms, char out[static QS_TIME_TEXT])
 void
 qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble)
 {
+	folder->has_hiccup |= trouble->code == QS_EIO ||
+		trouble->code == QS_ENET;
 	folder->trouble(folder->trouble_arg, trouble);
 }
 

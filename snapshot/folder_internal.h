@@ -88,6 +88,7 @@ struct qs_folder {
 
 	/* What the log's listing came to when it was reloaded last. */
 	bool has_listing;
+	bool has_hiccup; /* something could not be read that may be there */
 	uint8_t listing[32];
 	uint64_t listing_count;
 };

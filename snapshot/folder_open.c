@@ -235,6 +235,7 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	qs_folder_clear_log(folder);
+	folder->has_hiccup = false;
 	rc = take_log(folder, err);
 	if (rc != QS_OK) {
 		qs_folder_clear_log(folder);
@@ -245,6 +246,7 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 	qs_folder_clear_log(&before);
 	memcpy(folder->listing, listing.sum, sizeof(folder->listing));
 	folder->listing_count = listing.count;
-	folder->has_listing = true;
+	/* What the system refused to read may be there the next time. */
+	folder->has_listing = !folder->has_hiccup;
 	return QS_OK;
 }

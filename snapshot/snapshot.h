@@ -534,10 +534,12 @@ struct qs_diff_stat {
  */
 typedef void (*qs_diff_fn)(void *arg, const char *changes, const char *path);
 
+/* A folder or file that can't be read is told, and gone around. */
 QS_MUST_CHECK enum qs_code qs_diff(struct qs_source *source,
 	const struct qs_content *before, const struct qs_content *after,
-	bool metadata, qs_diff_fn fn, void *arg, struct qs_diff_stat *stat,
-	struct qs_err *err);
+	bool metadata, qs_diff_fn fn,
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err),
+	void *arg, struct qs_diff_stat *stat, struct qs_err *err);
 
 /* --------------------------------------------------------------- stats */
 

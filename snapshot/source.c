@@ -54,7 +54,12 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 	struct qs_err trouble;
 	enum qs_code rc;
 
-	rc = source_places_find(call, count, err);
+	if (call->given != NULL) {
+		context->locs[0] = *call->given;
+		rc = QS_OK;
+	} else {
+		rc = source_places_find(call, count, err);
+	}
 	if (rc != QS_OK)
 		return rc;
 	call->want_count = 0;
@@ -185,66 +190,82 @@ locate_all(struct source_call *call)
 	}
 }
 
-/* *has_recalled: some places were remembered ones. */
+/* What the call says of where to look is left as it is. */
 static enum qs_code
-call_once(struct qs_source *source, struct qs_fetch *items, size_t count,
-	void (*each)(struct source_call *call), bool is_fresh,
-	bool *has_recalled, struct qs_err *err)
+call_once(struct source_call *call, struct qs_fetch *items, size_t count,
+	void (*each)(struct source_call *call), struct qs_err *err)
 {
-	struct source_call call = {.source = source, .items = items,
-		.is_fresh = is_fresh, .err = err};
+	struct qs_source *source = call->source;
 	enum qs_code rc;
 
-	*has_recalled = false;
+	call->items = items;
+	call->err = err;
+	call->rc = QS_OK;
 	for (size_t i = 0; i < count; i++) {
 		items[i].code = QS_OK;
 		items[i].data = NULL;
 		items[i].pin = NULL;
 		memset(&items[i].pack, 0, sizeof(items[i].pack));
 	}
-	rc = source_context_take(source, count, &call.context, err);
+	rc = source_context_take(source, count, &call->context, err);
 	if (rc == QS_OK) {
-		rc = look_up(&call, count, err);
+		rc = look_up(call, count, err);
 		if (rc == QS_OK)
-			each(&call);
-		source_context_put(source, call.context);
+			each(call);
+		source_context_put(source, call->context);
 	}
-	*has_recalled = call.has_recalled;
 	for (size_t i = 0; rc != QS_OK && i < count; i++)
 		items[i].code = rc;
-	return rc != QS_OK ? rc : call.rc;
+	return rc != QS_OK ? rc : call->rc;
+}
+
+/*
+ * The failed item by what the index says now (a chunk may have moved since its
+ * place was remembered), then out of other packs.
+ */
+static enum qs_code
+fetch_again(struct qs_source *source, struct qs_fetch *item,
+	struct qs_err *err)
+{
+	struct source_call fresh = {.source = source, .is_fresh = true};
+	struct qs_chunk_loc loc = {0};
+	struct qs_fetch failed = *item;
+	struct qs_err fault;
+	enum qs_code rc = call_once(&fresh, item, 1, fetch_all, err);
+
+	while (rc == QS_ECORRUPT || rc == QS_ENOTFOUND || rc == QS_EIO) {
+		struct source_call spare = {.source = source, .given = &loc};
+
+		failed = *item;
+		if (qs_index_find_spare(source->index, &item->id, loc.pack,
+		    &loc, &fault) != QS_OK || loc.pack == 0)
+			break;
+		if (call_once(&spare, item, 1, fetch_all, &fault) == QS_OK)
+			return QS_OK;
+		/* The first one's failure is what is told. */
+		*item = failed;
+	}
+	return rc;
 }
 
 enum qs_code
 qs_source_fetch(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	bool has_recalled;
-	struct qs_err first, again;
-	enum qs_code rc;
+	struct source_call call = {.source = source};
+	struct qs_err fault;
+	enum qs_code rc = QS_OK;
 
-	if (count == 0)
+	if (count == 0 || call_once(&call, items, count, fetch_all, &fault) ==
+	    QS_OK)
 		return QS_OK;
-	rc = call_once(source, items, count, fetch_all, false, &has_recalled,
-		&first);
-	if (rc == QS_OK)
-		return rc;
-	if (!has_recalled) {
-		*err = first;
-		return rc;
-	}
-	/* A chunk may have moved since: once more, by what the index says. */
-	rc = QS_OK;
 	for (size_t i = 0; i < count; i++) {
-		enum qs_code code = items[i].code;
-
-		if (code != QS_OK)
-			code = call_once(source, &items[i], 1, fetch_all, true,
-				&has_recalled, &again);
-		if (code == QS_OK || rc != QS_OK)
+		if (items[i].code == QS_OK ||
+		    fetch_again(source, &items[i], &fault) == QS_OK ||
+		    rc != QS_OK)
 			continue;
-		rc = code;
-		*err = again;
+		rc = fault.code;
+		*err = fault;
 	}
 	return rc;
 }
@@ -253,11 +274,11 @@ enum qs_code
 qs_source_locate(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	bool has_recalled;
-
 	/* What the index says now is the question. */
-	return count == 0 ? QS_OK : call_once(source, items, count,
-		locate_all, true, &has_recalled, err);
+	struct source_call call = {.source = source, .is_fresh = true};
+
+	return count == 0 ? QS_OK :
+		call_once(&call, items, count, locate_all, err);
 }
 
 void

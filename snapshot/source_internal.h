@@ -105,8 +105,8 @@ struct qs_source {
 };
 
 struct source_call { /* one fetch */
+	const struct qs_chunk_loc *given; /* of the one item; or NULL */
 	bool is_fresh;     /* the index is to be asked for all */
-	bool has_recalled; /* it was not asked for some */
 	struct qs_source *source;
 	struct source_context *context;
 	struct qs_fetch *items;

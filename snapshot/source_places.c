@@ -29,7 +29,6 @@ recall(struct source_call *call, size_t count)
 		if (!call->is_fresh && place->loc.pack != 0 &&
 		    memcmp(place->id.b, call->items[i].id.b, 32) == 0) {
 			context->locs[i] = place->loc;
-			call->has_recalled = true;
 			continue;
 		}
 		context->ids[asked] = call->items[i].id;

@@ -22,6 +22,18 @@ take_change(void *arg, const char *letters, const char *path)
 		"%s %s\n", letters, inner + 7);
 }
 
+static void
+take_trouble(void *arg, const char *path, const struct qs_err *trouble)
+{
+	struct changes *changes = arg;
+	const size_t used = strlen(changes->text);
+	const char *inner = strstr(path, "/files/");
+
+	(void)snprintf(changes->text + used, sizeof(changes->text) - used,
+		"? %s: %s\n", inner == NULL ? path : inner + 7,
+		qs_code_word(trouble->code));
+}
+
 static struct qs_diff_stat
 compare(struct rig *rig, struct qs_folder *folder,
 	const struct qs_snapshot *a, const struct qs_snapshot *b,
@@ -35,8 +47,8 @@ compare(struct rig *rig, struct qs_folder *folder,
 
 	changes->rig = rig;
 	OK(qs_source_new(folder, QS_SOURCE_CACHE, &source, &err));
-	OK(qs_diff(source, &before, &after, metadata, take_change, changes,
-		&stat, &err));
+	OK(qs_diff(source, &before, &after, metadata, take_change,
+		take_trouble, changes, &stat, &err));
 	assert_string_equal(changes->text, expected);
 	qs_source_free(source);
 	free(changes);

@@ -45,6 +45,18 @@ facts_from_stat(struct facts *facts, const struct stat *st)
 }
 
 void
+child_hash(const uint8_t parent[static 32], struct qs_span name,
+	uint8_t out[static 32])
+{
+	uint8_t bytes[32 + QS_NAME_MAX];
+	size_t len = name.len < QS_NAME_MAX ? name.len : QS_NAME_MAX;
+
+	memcpy(bytes, parent, 32);
+	memcpy(bytes + 32, name.data, len);
+	qs_hash_plain(out, 32, qs_span(bytes, 32 + len));
+}
+
+void
 folder_take(struct folder *folder)
 {
 	atomic_fetch_add(&folder->references, 1);
@@ -229,17 +241,14 @@ static struct folder *
 folder_new(const struct folder *parent, const char *name)
 {
 	struct folder *folder = calloc(1, sizeof(struct folder));
-	uint8_t bytes[32 + QS_NAME_MAX];
-	size_t len = strnlen(name, QS_NAME_MAX);
 
 	if (folder == NULL)
 		return NULL;
 	folder->fd = -1;
 	folder->references = 1;
 	if (parent != NULL) {
-		memcpy(bytes, parent->path_hash, 32);
-		memcpy(bytes + 32, name, len);
-		qs_hash_plain(folder->path_hash, 32, qs_span(bytes, 32 + len));
+		child_hash(parent->path_hash, qs_span(name, strlen(name)),
+			folder->path_hash);
 		folder->domain = create_domain(name, parent->domain);
 	}
 	return folder;

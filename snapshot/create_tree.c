@@ -127,24 +127,6 @@ part_ends(const struct assembler *a, const struct open_dir *dir,
 	return (hash[0] & 0x7f) == 0;
 }
 
-static enum qs_code
-put_row(struct assembler *a, struct open_dir *dir, bool is_last,
-	const struct qs_content *content, struct qs_err *err)
-{
-	uint8_t key[QS_DIR_KEY_LEN];
-	enum qs_code rc = row_finish(&dir->row, is_last, content, err);
-
-	row_key(dir->path_hash, dir->row.segment, key);
-	if (rc == QS_OK)
-		rc = qs_index_dir_put(a->create->index, key,
-			qs_buf_span(&dir->row.bytes), err);
-	dir->row.bytes.len = 0;
-	dir->row.count = 0;
-	dir->row.segment++;
-	dir->row.same = true;
-	return rc;
-}
-
 /* The entry just put at the end of dir->part, entry_len bytes. */
 static enum qs_code
 added(struct assembler *a, struct open_dir *dir, const struct event *event,
@@ -154,16 +136,24 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 		entry_len, entry_len);
 	int64_t ctime_ns = event->racy ? -1 : event->facts.ctime_ns;
 	enum qs_code rc = QS_OK;
+	bool row_same;
 
 	*same = event->prior.len == entry.len &&
 		memcmp(event->prior.data, entry.data, entry.len) == 0;
-	if (!*same || event->prior_ino != event->facts.ino ||
-		event->prior_ctime_ns != ctime_ns ||
-		event->prior_place != dir->count)
+	row_same = *same && event->prior_ino == event->facts.ino &&
+		event->prior_ctime_ns == ctime_ns;
+	if (!row_same || event->prior_place != dir->count)
 		dir->same = dir->row.same = false;
-	if (dir->made_up && !a->leaving_made_up && (rc = qs_buf_append(
-		&a->create->targets, entry.data, entry.len, err)) != QS_OK)
-		return rc;
+	if (dir->made_up && !a->leaving_made_up) {
+		rc = qs_buf_append(&a->create->targets, entry.data, entry.len,
+			err);
+		if (rc == QS_OK && !(row_same && event->prior_entry_fresh) &&
+			!a->create->options->dry_run)
+			rc = row_put_target(a->create->index, dir->path_hash,
+				name, event->facts.ino, ctime_ns, entry, err);
+		if (rc != QS_OK)
+			return rc;
+	}
 	dir->count++;
 	dir->part_count++;
 	if (dir->writes_rows) {
@@ -175,7 +165,8 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 				dir->row.count = 0;
 				dir->row.segment++;
 			} else {
-				rc = put_row(a, dir, false, NULL, err);
+				rc = row_put(a->create->index, dir->path_hash,
+					&dir->row, false, NULL, err);
 			}
 		}
 	}
@@ -332,7 +323,8 @@ leave(struct assembler *a, const struct event *event, struct qs_err *err)
 				&size, err);
 	}
 	if (rc == QS_OK && dir->writes_rows && !same)
-		rc = put_row(a, dir, true, &content, err);
+		rc = row_put(a->create->index, dir->path_hash, &dir->row,
+			true, &content, err);
 	if (rc == QS_OK)
 		rc = a->depth == 1 ? take_root(a, &content, err) :
 			enter_above(a, dir, &content, size, err);

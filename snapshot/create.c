@@ -384,6 +384,7 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	free(create->committed);
 	qs_buf_clear(&create->root_bytes);
 	qs_buf_clear(&create->targets);
+	qs_buf_clear(&create->target_paths);
 	qs_wipe(&create->chunker, sizeof(create->chunker));
 	pthread_mutex_destroy(&create->report_lock);
 	free(create);

@@ -406,6 +406,8 @@ struct create {
 	 * to them (/tmp) have times that are nobody's business.
 	 */
 	struct qs_buf targets;
+	struct qs_buf target_paths; /* theirs in the tree, each with a NUL */
+	_Atomic bool target_lost;   /* there was one more to be saved */
 	uint64_t new_chunks; /* trees and lists stored, but for those folders */
 	/* the committer's, read after board_flush: */
 	struct qs_name *committed;

@@ -366,8 +366,7 @@ look_at(struct lister *l, const char *name, struct target *target,
 		follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
 		qs_fail_errno(&trouble, target ? "not saved" :
 			"vanished or cannot be looked at");
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	facts_from_stat(&facts, &st);
 	is_dir = S_ISDIR(st.st_mode);
@@ -375,8 +374,7 @@ look_at(struct lister *l, const char *name, struct target *target,
 		goto out;
 	if (follow && !is_dir) {
 		qs_fail(&trouble, QS_EINVAL, "not a folder");
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	if (target != NULL && target->leaf)
 		l->targets_found++;
@@ -387,12 +385,14 @@ look_at(struct lister *l, const char *name, struct target *target,
 	if (l->depth > QS_DEPTH_MAX) {
 		qs_fail(&trouble, QS_EINVAL, "folders in folders deeper than "
 			"%d are not saved", QS_DEPTH_MAX);
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	cross = target == NULL && l->options->one_file_system &&
 		facts.dev != level->dev;
 	return enter(l, at_fd, open_name, name, target, &facts, cross, err);
+lost:
+	warn(l, &trouble);
+	l->target_lost |= target != NULL;
 out:
 	path_pop(l, path_len);
 	return rc;

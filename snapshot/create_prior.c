@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A folder as it was before: from its directory rows, or the parent's tree.  Of
- * a made-up folder each target has a row of its own, since the next run may name
- * others there.
+ * a made-up folder each target has a row of its own, since the next run may
+ * name others there.
  */
 #include <stdlib.h>
 

@@ -127,6 +127,35 @@ part_ends(const struct assembler *a, const struct open_dir *dir,
 	return (hash[0] & 0x7f) == 0;
 }
 
+static int64_t
+entry_ctime(const struct event *event)
+{
+	return event->racy ? -1 : event->facts.ctime_ns;
+}
+
+/* What was named by itself, for --skip-if-unchanged and for the next run. */
+static enum qs_code
+added_target(struct assembler *a, const struct open_dir *dir,
+	const struct event *event, struct qs_span entry, struct qs_span name,
+	bool row_same, struct qs_err *err)
+{
+	struct create *create = a->create;
+	size_t len = a->path.len;
+	enum qs_code rc;
+
+	if ((rc = path_push(a, name, err)) != QS_OK ||
+		(rc = qs_buf_append(&create->target_paths, a->path.data,
+			a->path.len + 1, err)) != QS_OK ||
+		(rc = qs_buf_append(&create->targets, entry.data, entry.len,
+			err)) != QS_OK)
+		return rc;
+	path_cut(a, len);
+	if (create->options->dry_run || (row_same && event->prior_entry_fresh))
+		return QS_OK;
+	return row_put_target(create->index, dir->path_hash, name,
+		event->facts.ino, entry_ctime(event), entry, err);
+}
+
 /* The entry just put at the end of dir->part, entry_len bytes. */
 static enum qs_code
 added(struct assembler *a, struct open_dir *dir, const struct event *event,
@@ -134,7 +163,7 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 {
 	struct qs_span entry = qs_span(dir->part.data + dir->part.len -
 		entry_len, entry_len);
-	int64_t ctime_ns = event->racy ? -1 : event->facts.ctime_ns;
+	int64_t ctime_ns = entry_ctime(event);
 	enum qs_code rc = QS_OK;
 	bool row_same;
 
@@ -144,16 +173,9 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 		event->prior_ctime_ns == ctime_ns;
 	if (!row_same || event->prior_place != dir->count)
 		dir->same = dir->row.same = false;
-	if (dir->made_up && !a->leaving_made_up) {
-		rc = qs_buf_append(&a->create->targets, entry.data, entry.len,
-			err);
-		if (rc == QS_OK && !(row_same && event->prior_entry_fresh) &&
-			!a->create->options->dry_run)
-			rc = row_put_target(a->create->index, dir->path_hash,
-				name, event->facts.ino, ctime_ns, entry, err);
-		if (rc != QS_OK)
-			return rc;
-	}
+	if (dir->made_up && !a->leaving_made_up && (rc = added_target(a, dir,
+		event, entry, name, row_same, err)) != QS_OK)
+		return rc;
 	dir->count++;
 	dir->part_count++;
 	if (dir->writes_rows) {
@@ -409,8 +431,11 @@ add_node(struct assembler *a, const struct job *job, struct event *event,
 	}
 	if (event->kind == EVENT_FILE)
 		qs_content_builder_reset(&a->file);
-	if (event->failed)
+	if (event->failed) {
 		dir->same = dir->row.same = false;
+		if (dir->made_up)
+			atomic_store(&a->create->target_lost, true);
+	}
 	return rc == QS_OK ? report(a, event, node, event->state, err) : rc;
 }
 

@@ -54,6 +54,11 @@ struct qs_cli_command {
 	const char *args, *brief, *example;
 	const struct qs_cli_option *options;
 	size_t option_count, options_size; /* of the struct they fill */
+	/*
+	 * It says nothing on standard output before it is sure of it, so it
+	 * can begin again when the index turns out to be damaged.
+	 */
+	bool can_repeat;
 	enum qs_code (*run)(struct qs_cli *cli, const void *options,
 		size_t argc, char **argv, struct qs_err *err);
 };
@@ -90,6 +95,9 @@ struct qs_cli {
 	bool has_slot;
 	bool is_locked; /* keys can't reach the swap */
 	bool ask_anew; /* do not take the keyring's word */
+	bool read_stdin; /* what came from there can't be had again */
+	/* What opened the folder, kept for a command that can repeat. */
+	struct qs_slot_secret *secret;
 };
 
 /*

@@ -25,7 +25,7 @@ qs_cli_warn(struct qs_cli *cli, const char *path, const struct qs_err *err)
 		return;
 	}
 	(void)fputs("warning: ", stderr);
-	if (path != NULL) {
+	if (path != NULL && path[0] != '\0') { /* "": the root itself */
 		qs_cli_escape_text(stderr, path);
 		(void)fputs(": ", stderr);
 	}
@@ -156,38 +156,66 @@ qs_cli_folder_options(struct qs_cli *cli, unsigned need,
 	};
 }
 
-enum qs_code
-qs_cli_open(struct qs_cli *cli, unsigned need, struct qs_folder **out,
+/* Into cli->secret, unless that is there. */
+static enum qs_code
+unlock(struct qs_cli *cli, struct qs_store *store, struct qs_err *err)
+{
+	struct qs_slot_secret *secret;
+	enum qs_code rc;
+
+	if (cli->secret != NULL)
+		return QS_OK;
+	secret = qs_secret_alloc(sizeof(*secret));
+	if (secret == NULL)
+		return qs_fail(err, QS_ENOMEM, "there is no locked memory for "
+			"keys (see ulimit -l)");
+	rc = qs_cli_unlock(cli, store, secret, err);
+	if (rc == QS_OK) {
+		cli->secret = secret;
+		secret = NULL; /* handed over */
+	}
+	qs_secret_free(secret);
+	return rc;
+}
+
+static enum qs_code
+open_once(struct qs_cli *cli, unsigned need, struct qs_folder **out,
 	struct qs_err *err)
 {
 	struct qs_folder_options options;
 	struct qs_store *store = NULL;
-	struct qs_slot_secret *secret = NULL;
+	enum qs_code rc = qs_cli_store(cli, &store, err);
+
+	if (rc == QS_OK)
+		rc = unlock(cli, store, err);
+	if (rc == QS_OK && qs_cli_interrupted())
+		rc = qs_fail(err, QS_ECANCELED, "interrupted");
+	if (rc != QS_OK) {
+		qs_store_close(store);
+		return rc;
+	}
+	qs_cli_folder_options(cli, need, &options);
+	return qs_folder_open(store, cli->secret, &options, out, err);
+}
+
+enum qs_code
+qs_cli_open(struct qs_cli *cli, unsigned need, struct qs_folder **out,
+	struct qs_err *err)
+{
 	enum qs_code rc;
 
 	if ((need & QS_CLI_WRITE) && cli->global.no_cache)
 		return qs_fail(err, QS_EINVAL, "--no-cache: this command "
 			"writes, and needs to remember what it wrote");
-	rc = qs_cli_store(cli, &store, err);
-	if (rc != QS_OK)
-		return rc;
-	secret = qs_secret_alloc(sizeof(*secret));
-	if (secret == NULL) {
-		rc = qs_fail(err, QS_ENOMEM, "there is no locked memory for "
-			"keys (see ulimit -l)");
-		goto out;
+	rc = open_once(cli, need, out, err);
+	if (rc == QS_EINDEX) { /* closing has set it aside */
+		qs_cli_warn(cli, NULL, err);
+		rc = open_once(cli, need, out, err);
 	}
-	rc = qs_cli_unlock(cli, store, secret, err);
-	if (rc == QS_OK && qs_cli_interrupted())
-		rc = qs_fail(err, QS_ECANCELED, "interrupted");
-	if (rc != QS_OK)
-		goto out;
-	qs_cli_folder_options(cli, need, &options);
-	rc = qs_folder_open(store, secret, &options, out, err);
-	store = NULL; /* taken */
-out:
-	qs_secret_free(secret);
-	qs_store_close(store);
+	if (!cli->command->can_repeat) {
+		qs_secret_free(cli->secret);
+		cli->secret = NULL;
+	}
 	return rc;
 }
 

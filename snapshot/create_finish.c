@@ -324,8 +324,11 @@ write_record(struct create *create, struct plan_cover *cover,
 	/* It may have grown there: what others logged in the meantime. */
 	cover->direct.list = payload.cover.direct;
 	cover->direct.count = cover->direct.cap = payload.cover.direct_count;
-	if (rc == QS_OK)
+	if (rc == QS_OK) {
 		rc = qs_index_run_end(create->index, err);
+		if (rc == QS_EINDEX) /* it is saved all the same */
+			rc = QS_OK;
+	}
 	payload.cover = (struct qs_cover){0}; /* the caller's */
 	qs_payload_clear(&payload);
 	free(added.list);

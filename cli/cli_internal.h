@@ -90,6 +90,8 @@ struct qs_cli {
 	double fps; /* 0: the default */
 	const char *host; /* QSTORE_HOST or NULL */
 	bool partial;     /* something was left out: exit 3 */
+	bool writes;      /* what it lacks is its own, not the store's */
+	uint64_t troubles; /* told of the log and the slots */
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;

@@ -138,6 +138,9 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	qs_folder_close(folder);
 	if (rc != QS_OK)
 		return rc;
+	/* What was told of the log is found, too, and not left out. */
+	result.errors += cli->troubles;
+	cli->partial = false;
 	tell(cli, &check, &result);
 	if (result.errors > 0)
 		return qs_fail(err, QS_ECORRUPT, "check: %" PRIu64 " error%s "

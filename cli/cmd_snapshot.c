@@ -90,8 +90,7 @@ create(struct qs_cli *cli, struct qs_folder *folder, bool counts,
 	/* The totals are of no use any more. */
 	atomic_store(&job.progress.cancel, true);
 	qs_thread_join(thread);
-	if (qs_view_close(view) > 0)
-		cli->partial = true;
+	(void)qs_view_close(view);
 	return rc;
 }
 

@@ -126,6 +126,7 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		/* Closing has set it aside: now there is a new one. */
 		qs_cli_warn(cli, NULL, err);
 		cli->partial = false;
+		cli->troubles = 0;
 		rc = command->run(cli, options, argc, argv, err);
 	} else if (rc == QS_EINDEX) {
 		(void)qs_fail_while(err, "not done, but it can be tried again "

@@ -38,9 +38,11 @@ qs_cli_trouble(void *arg, const struct qs_err *trouble)
 {
 	struct qs_cli *cli = arg;
 
-	/* Bytes are damaged or withheld: what follows may not be all. */
-	if (trouble->code == QS_ECORRUPT || trouble->code == QS_EROLLBACK)
-		cli->partial = true;
+	/* Bytes are damaged or withheld: what is read may not be all. */
+	if (trouble->code == QS_ECORRUPT || trouble->code == QS_EROLLBACK) {
+		cli->troubles++;
+		cli->partial = cli->partial || !cli->writes;
+	}
 	qs_cli_warn(cli, NULL, trouble);
 }
 
@@ -204,12 +206,14 @@ qs_cli_open(struct qs_cli *cli, unsigned need, struct qs_folder **out,
 {
 	enum qs_code rc;
 
-	if ((need & QS_CLI_WRITE) && cli->global.no_cache)
+	cli->writes = (need & QS_CLI_WRITE) != 0;
+	if (cli->writes && cli->global.no_cache)
 		return qs_fail(err, QS_EINVAL, "--no-cache: this command "
 			"writes, and needs to remember what it wrote");
 	rc = open_once(cli, need, out, err);
 	if (rc == QS_EINDEX) { /* closing has set it aside */
 		qs_cli_warn(cli, NULL, err);
+		cli->troubles = 0;
 		rc = open_once(cli, need, out, err);
 	}
 	if (!cli->command->can_repeat) {

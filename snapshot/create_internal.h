@@ -421,7 +421,10 @@ struct create {
 	size_t path_count;
 };
 
-/* A warning about one file; the run goes on. */
+/* To be told, but nothing that the snapshot lacks; path may be NULL. */
+void create_tell(struct create *create, const char *path,
+	const struct qs_err *err);
+/* A warning about one file, which is lacking or partly so; the run goes on. */
 void create_warn(struct create *create, const char *path,
 	const struct qs_err *err);
 void create_event(struct create *create, enum qs_event_kind kind,

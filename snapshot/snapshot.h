@@ -199,7 +199,12 @@ struct qs_folder_options {
 	 * becomes what is expected, and writing is allowed again.
 	 */
 	bool accept_rollback;
-	qs_trouble_fn trouble; /* what is wrong but does not stop; not NULL */
+	/*
+	 * What is wrong but does not stop; not NULL.  QS_ECORRUPT and
+	 * QS_EROLLBACK: the log is damaged or not all there, so that what the
+	 * folder shows may not be all.
+	 */
+	qs_trouble_fn trouble;
 	void *trouble_arg;
 };
 

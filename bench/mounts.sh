@@ -15,8 +15,8 @@ and fuse_ceiling (default: build/release). Every row is measured on a fresh
 mount, so nothing is cached but the repository's own files. -p: only qstore and
 the ceiling. Needs root (caches are dropped by mounting anew, not by asking).
 
-operations: list = mounted until the first ls of the snapshot is done; names =
-find; stat = find -ls; tar = tar cf - | cat; dd = 1 GiB from front to back in
+operations: list = mounted until the first ls of the snapshot is done (qstore's
+key is in the keyring; list+kdf: with its passphrase); names = find; stat = find -ls; tar = tar cf - | cat; dd = 1 GiB from front to back in
 1 MiB reads; rand = 4 KiB reads at random places, p50 in us. rss is the mounting
 process' peak in MB after the operation.
 TXT
@@ -67,7 +67,7 @@ for peer in $peers; do
 		restic -q -r "$work/r" backup --tag c2 "$c2"
 		;;
 	borg)
-		borg init -e repokey-blake2 "$work/b"
+		borg init -e repokey-blake2 "$work/b" 2>/dev/null
 		borg create --compression lz4 "$work/b::c1" "$c1"
 		borg create --compression lz4 "$work/b::c2" "$c2"
 		;;
@@ -162,6 +162,16 @@ one() { # TOOL
 		fi
 		detach "$tool" tar
 	fi
+	if [ "$tool" = qstore ]; then
+		"$qstore" lock
+		begin=$EPOCHREALTIME
+		attach "$tool"
+		ls $tree1 >/dev/null
+		note "$tool" list+kdf "$(awk -v a="$begin" -v b="$EPOCHREALTIME" \
+			'BEGIN { printf "%.3f", b - a }')"
+		detach "$tool" list+kdf
+		"$qstore" -q unlock --timeout 4h
+	fi
 	attach "$tool"
 	timed "$tool" dd dd if="$(echo $file2)" bs=1M count=1024 status=none
 	detach "$tool" dd
@@ -187,7 +197,7 @@ rows = {}
 for line in open(sys.argv[1]):
     tool, op, value = line.strip().split(",")
     rows.setdefault((op, tool), []).append(float(value))
-ops = ["list", "names", "stat", "tar", "dd", "rand"]
+ops = ["list", "list+kdf", "names", "stat", "tar", "dd", "rand"]
 tools = [t for t in ("qstore", "restic", "borg", "gocryptfs", "ceiling")
          if any(tool == t for _, tool in rows)]
 print("| operation | " + " | ".join(tools) + " |")
@@ -202,7 +212,7 @@ for op in ops:
         rss = rows.get((op + "-rss", tool), [0])
         cells.append("%.4g [%.4g-%.4g], %.0f MB" % (
             statistics.median(values), min(values), max(values), max(rss))
-            if op != "list" else "%.4g [%.4g-%.4g]" % (
+            if not op.startswith("list") else "%.4g [%.4g-%.4g]" % (
             statistics.median(values), min(values), max(values)))
     print("| %s | %s |" % (op, " | ".join(cells)))
 PYTHON

@@ -119,7 +119,7 @@ take_down(struct mount *mount)
 
 static char fuse_words[256]; /* the last thing libfuse had to say */
 
-static void
+static void QS_PRINTF(2, 0)
 keep_words(enum fuse_log_level level, const char *format, va_list args)
 {
 	if (level <= FUSE_LOG_ERR)

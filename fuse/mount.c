@@ -44,9 +44,38 @@ check_point(const char *dir, struct qs_err *err)
 
 /* ---------------------------------------------------------------- set-up */
 
+/*
+ * The parents of what is shown are not, so that their modes can't keep others
+ * out: nobody is let in whom they would have.
+ */
 static enum qs_code
-set_tree(struct mount *mount, struct mount_dir *root, struct qs_buf *bytes,
-	struct qs_err *err)
+check_parents(struct mount *mount, const struct qs_content *root,
+	const char *subpath, struct qs_err *err)
+{
+	char *path = strdup(subpath);
+	struct qs_buf bytes = {NULL, 0, 0};
+	enum qs_code rc = path == NULL ? qs_fail_nomem(err, "mounting") :
+		QS_OK;
+
+	for (char *slash = path; rc == QS_OK && *slash != '\0' &&
+	    (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		struct qs_node node;
+
+		*slash = '\0';
+		rc = qs_tree_find(mount->source, root, path, &bytes, &node,
+			err);
+		if (rc == QS_OK && (node.mode & 01) == 0)
+			rc = qs_fail(err, QS_EINVAL, "--allow-other: %s is not "
+				"open to others, so nothing below it is shown "
+				"to them by itself", path);
+	}
+	qs_buf_clear(&bytes);
+	free(path);
+	return rc;
+}
+
+static enum qs_code
+set_tree(struct mount *mount, struct mount_dir *root, struct qs_err *err)
 {
 	const struct qs_snapshot *snapshot = mount->options.snapshot;
 	const struct mount_shot shot = {
@@ -63,8 +92,11 @@ set_tree(struct mount *mount, struct mount_dir *root, struct qs_buf *bytes,
 	mount->tree_files = snapshot->totals.files;
 	if (subpath == NULL || *subpath == '\0')
 		return QS_OK;
-	rc = qs_tree_find(mount->source, &shot.root, subpath, bytes, &node,
-		err);
+	rc = mount->options.allow_other ? check_parents(mount, &shot.root,
+		subpath, err) : QS_OK;
+	if (rc == QS_OK)
+		rc = qs_tree_find(mount->source, &shot.root, subpath,
+			&mount->root_bytes, &node, err);
 	if (rc != QS_OK)
 		return rc;
 	if (node.type != QS_NODE_DIR)
@@ -73,6 +105,8 @@ set_tree(struct mount *mount, struct mount_dir *root, struct qs_buf *bytes,
 	root->ino = mount_ino(root->ino, subpath, strlen(subpath));
 	root->size = node.size;
 	root->content = node.content;
+	mount->has_root_node = true;
+	mount->root_node = node;
 	return QS_OK;
 }
 
@@ -80,36 +114,29 @@ static enum qs_code
 set_up(struct mount *mount, struct qs_err *err)
 {
 	struct mount_dir root = {.kind = MOUNT_ROOT, .ino = FUSE_ROOT_ID};
-	struct qs_buf bytes = {NULL, 0, 0};
 	enum qs_code rc = qs_source_new(mount->folder,
 		mount->options.cache_bytes, &mount->source, err);
 
 	if (rc == QS_OK && mount->options.snapshot != NULL)
-		rc = set_tree(mount, &root, &bytes, err);
+		rc = set_tree(mount, &root, err);
 	else if (rc == QS_OK)
 		rc = mount_views_new(mount->folder, &mount->options.filter,
 			&mount->views, err);
 	if (rc == QS_OK)
 		rc = mount_dirs_new(&root, &mount->dirs, err);
 	if (rc == QS_OK)
-		rc = mount_told_new(mount->options.trouble,
-			mount->options.trouble_arg, &mount->told, err);
-	if (rc == QS_OK)
 		rc = mount_runs_new(&mount->runs, err);
 	if (rc == QS_OK)
 		rc = mount_blocks_new(&mount->blocks, err);
-	qs_buf_clear(&bytes);
 	return rc;
 }
 
 static void
 take_down(struct mount *mount)
 {
-	mount_ahead_free(mount->ahead);
-	mount_watch_free(mount->watch);
+	qs_buf_clear(&mount->root_bytes);
 	mount_blocks_free(mount->blocks);
 	mount_runs_free(mount->runs);
-	mount_told_free(mount->told);
 	mount_dirs_free(mount->dirs);
 	mount_views_free(mount->views);
 	qs_source_free(mount->source);
@@ -211,16 +238,21 @@ serve(struct mount *mount, struct qs_err *err)
 		fuse_session_destroy(mount->session);
 		return rc;
 	}
-	rc = mount_watch_new(mount, &mount->watch, err);
+	rc = mount_told_new(mount->options.trouble,
+		mount->options.trouble_arg, &mount->told, err);
+	if (rc == QS_OK)
+		rc = mount_watch_new(mount, &mount->watch, err);
 	if (rc == QS_OK)
 		rc = mount_ahead_new(mount, &mount->ahead, err);
 	if (rc == QS_OK)
 		rc = loop(mount, err);
 	fuse_session_unmount(mount->session);
+	/* The watch goes last: any of the others may hang. */
+	if (mount->watch != NULL)
+		mount_watch_end(mount->watch);
 	mount_ahead_free(mount->ahead);
+	mount_told_free(mount->told);
 	mount_watch_free(mount->watch);
-	mount->ahead = NULL;
-	mount->watch = NULL;
 	fuse_session_destroy(mount->session);
 	return rc;
 }

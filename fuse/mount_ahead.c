@@ -25,7 +25,8 @@ struct job {
 	struct mount_run *run; /* held; a range of a file */
 	uint64_t from, to;
 	struct mount_dir *dir; /* held; its entries from "from" on */
-	struct qs_frame_at frame; /* neither of them: this frame */
+	fuse_ino_t wrong; /* a node whose pages are to be forgotten */
+	struct qs_frame_at frame; /* none of these: this frame */
 };
 
 struct mount_ahead {
@@ -42,13 +43,24 @@ struct mount_ahead {
 
 /* -------------------------------------------------------------- workers */
 
+static bool
+is_ending(struct mount_ahead *ahead)
+{
+	bool ending;
+
+	(void)pthread_mutex_lock(&ahead->lock);
+	ending = ahead->is_ending;
+	(void)pthread_mutex_unlock(&ahead->lock);
+	return ending;
+}
+
 static void
 fetch_range(struct mount *mount, struct mount_run *run, uint64_t from,
 	uint64_t to)
 {
 	struct qs_err err;
 
-	while (from < to) {
+	while (from < to && !is_ending(mount->ahead)) {
 		struct qs_fetch items[BATCH];
 		size_t count = 0;
 
@@ -141,6 +153,9 @@ work(void *arg)
 			fetch_range(mount, job.run, job.from, job.to);
 		else if (job.dir != NULL)
 			fetch_entries(mount, job.dir, job.from);
+		else if (job.wrong != 0)
+			(void)fuse_lowlevel_notify_inval_inode(mount->session,
+				job.wrong, 0, 0);
 		else
 			qs_source_warm(mount->source, job.frame);
 		mount_run_put(mount->runs, job.run);
@@ -206,6 +221,17 @@ mount_ahead_free(struct mount_ahead *ahead)
 }
 
 /* ---------------------------------------------------------------- hints */
+
+void
+mount_ahead_drop(struct mount *mount, fuse_ino_t node)
+{
+	const struct job job = {.wrong = node};
+
+	/* Not by a thread that the kernel may be waiting for. */
+	(void)pthread_mutex_lock(&mount->ahead->lock);
+	(void)put_job(mount->ahead, &job);
+	(void)pthread_mutex_unlock(&mount->ahead->lock);
+}
 
 /* Under lock: what to fetch after this read; false: nothing. */
 static bool

@@ -67,6 +67,9 @@ part_fetch(struct mount *mount, const struct mount_place *place,
 		mount_tell(mount->told, &entry->part.pack, err);
 		part_release(mount, entry);
 	}
+	/* An object that is not there is no name that is not there. */
+	if (rc == QS_ENOTFOUND)
+		rc = err->code = QS_EIO;
 	return rc;
 }
 
@@ -246,9 +249,6 @@ mount_entry_named(struct mount *mount, const struct mount_dir *dir,
 	if (rc == QS_OK) {
 		part_release(mount, out);
 		rc = part_fetch(mount, &place, out, err);
-		/* An object that is not there is no name that is not there. */
-		if (rc == QS_ENOTFOUND)
-			rc = err->code = QS_EIO;
 	}
 	if (rc != QS_OK)
 		return rc;

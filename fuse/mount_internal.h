@@ -196,6 +196,10 @@ struct mount {
 	struct mount_dirs *dirs;
 	struct mount_views *views; /* NULL: one tree */
 	uint64_t tree_bytes, tree_files; /* one tree: for statfs */
+	/* One tree below a path: what its root was, and what that borrows. */
+	bool has_root_node;
+	struct qs_node root_node;
+	struct qs_buf root_bytes;
 	struct mount_told *told;
 	struct mount_runs *runs;
 	struct mount_ahead *ahead;
@@ -316,6 +320,8 @@ QS_MUST_CHECK enum qs_code mount_run_find(struct mount *mount,
 QS_MUST_CHECK enum qs_code mount_ahead_new(struct mount *mount,
 	struct mount_ahead **out, struct qs_err *err);
 void mount_ahead_free(struct mount_ahead *ahead);
+/* A node's pages are wrong: the kernel is to forget them. */
+void mount_ahead_drop(struct mount *mount, fuse_ino_t node);
 /* The file of run was read from offset on: what comes next is fetched. */
 void mount_ahead_file(struct mount *mount, struct mount_run *run,
 	uint64_t offset, uint64_t len);
@@ -344,6 +350,11 @@ bool mount_call_begin(struct mount_watch *watch, struct mount_call *call,
 	fuse_req_t req, bool asks_store);
 /* false: it took too long and was answered; else the caller answers now. */
 bool mount_call_end(struct mount_watch *watch, struct mount_call *call);
+
+/* Was it answered by the watch?  Then its request is gone. */
+bool mount_call_is_late(struct mount_watch *watch, struct mount_call *call);
+/* The loop has ended: what hangs from now on is not waited for long. */
+void mount_watch_end(struct mount_watch *watch);
 
 /* mount_read.c */
 void mount_op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,

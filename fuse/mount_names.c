@@ -17,7 +17,8 @@ mount_name_of(const char *text, char **out, struct qs_err *err)
 		if (*at == '/')
 			*at = '_';
 	}
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	/* Nor ".", nor "..", nor one that ls would not show. */
+	if (name[0] == '.')
 		name[0] = '_';
 	*out = name;
 	return QS_OK;

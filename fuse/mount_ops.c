@@ -117,6 +117,9 @@ asking_open(struct asking *asking, fuse_req_t req, fuse_ino_t node)
 	}
 	if (dir == NULL) {
 		rc = qs_fail(&err, QS_ENOTFOUND, "no such node");
+	} else if (off == 0 && dir->number == 0 && mount->has_root_node) {
+		asking->entry.node = mount->root_node;
+		asking->has_entry = true;
 	} else if (off == 0 && dir->kind == MOUNT_TREE && !dir->is_top) {
 		rc = mount_entry_at(mount, dir->parent, dir->key,
 			&asking->entry, &err);
@@ -173,9 +176,11 @@ op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
 	if (!asking_open(&asking, req, node))
 		return;
 	if (asking.has_entry) {
-		mount_attr_node(asking.mount, mount_node_off(node) == 0 ?
-			asking.dir->parent : asking.dir, &asking.entry.node,
-			&stat);
+		mount_attr_node(asking.mount, mount_node_off(node) == 0 &&
+			asking.dir->parent != NULL ? asking.dir->parent :
+			asking.dir, &asking.entry.node, &stat);
+		if (mount_node_off(node) == 0)
+			stat.st_ino = asking.dir->ino;
 	} else if (asking.dir->is_top) {
 		mount_attr_plain(asking.mount, asking.dir,
 			asking.dir->top_time_ns, &stat);

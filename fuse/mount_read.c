@@ -25,6 +25,7 @@ static const uint8_t zeros[ZEROS]; /* what holes read as */
 
 struct reading {
 	struct mount *mount;
+	fuse_ino_t node;
 	struct mount_dir *dir;
 	struct mount_run *run;    /* more than one chunk, or ... */
 	struct mount_entry entry; /* ... at most one, which is this: */
@@ -40,6 +41,7 @@ reading_open(struct reading *reading, fuse_ino_t node, struct qs_err *err)
 	const struct qs_content *content = &reading->entry.node.content;
 	enum qs_code rc;
 
+	reading->node = node;
 	reading->dir = mount_dir_get(mount->dirs, mount_node_dir(node));
 	if (reading->dir == NULL || off == 0 ||
 	    reading->dir->kind != MOUNT_TREE)
@@ -97,6 +99,19 @@ struct pinned {
 	size_t len; /* of all parts */
 };
 
+/* Of the first item that failed with err. */
+static void
+tell_failed(const struct reading *reading, const struct pinned *pinned,
+	const struct qs_err *err)
+{
+	for (size_t i = 0; i < pinned->item_count; i++) {
+		if (pinned->items[i].code != err->code)
+			continue;
+		mount_tell(reading->mount->told, &pinned->items[i].pack, err);
+		break;
+	}
+}
+
 static enum qs_code
 pin(struct reading *reading, uint64_t offset, size_t len,
 	struct pinned *pinned, struct qs_err *err)
@@ -140,12 +155,8 @@ pin(struct reading *reading, uint64_t offset, size_t len,
 	if (rc == QS_OK && pinned->item_count > 0)
 		rc = qs_source_fetch(reading->mount->source, pinned->items,
 			pinned->item_count, err);
-	for (size_t i = 0; rc != QS_OK && i < pinned->item_count; i++) {
-		if (pinned->items[i].code != rc)
-			continue;
-		mount_tell(reading->mount->told, &pinned->items[i].pack, err);
-		break;
-	}
+	if (rc != QS_OK)
+		tell_failed(reading, pinned, err);
 	return rc;
 }
 
@@ -270,8 +281,12 @@ reply_bytes(struct reading *reading, struct mount_call *call,
 			(void)fuse_reply_err(call->req, mount_errno(&err));
 	}
 	if (rc == QS_OK && qs_source_check(reading->mount->source,
-	    pinned.items, pinned.item_count, &err) != QS_OK)
-		mount_tell(reading->mount->told, &pinned.items[0].pack, &err);
+	    pinned.items, pinned.item_count, &err) != QS_OK) {
+		tell_failed(reading, &pinned, &err);
+		/* What the kernel was given must not stay in its cache. */
+		mount_ahead_drop(reading->mount, reading->node);
+		rc = err.code;
+	}
 	if (rc == QS_OK && reading->run != NULL)
 		mount_ahead_file(reading->mount, reading->run, offset, len);
 	else if (rc == QS_OK && pinned.item_count == 1)
@@ -311,8 +326,8 @@ mount_op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 
 /* The first byte from offset on that is (in) a hole, or is not. */
 static enum qs_code
-seek(struct reading *reading, fuse_req_t req, uint64_t offset, bool to_hole,
-	uint64_t *out, struct qs_err *err)
+seek(struct reading *reading, struct mount_call *call, uint64_t offset,
+	bool to_hole, uint64_t *out, struct qs_err *err)
 {
 	for (size_t steps = 1; offset < reading->size; steps++) {
 		struct mount_place place;
@@ -323,8 +338,9 @@ seek(struct reading *reading, fuse_req_t req, uint64_t offset, bool to_hole,
 		if (place.is_hole == to_hole)
 			break;
 		offset = place.start + place.len;
-		if (steps % 4096 == 0 && fuse_req_interrupted(req))
-			return qs_fail(err, QS_ECANCELED, "interrupted");
+		if (steps % 4096 == 0 &&
+		    mount_call_is_late(reading->mount->watch, call))
+			return qs_fail(err, QS_ECANCELED, "too late");
 	}
 	*out = offset;
 	return QS_OK;
@@ -350,14 +366,14 @@ mount_op_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence,
 	else if (rc == QS_OK && (off < 0 || (uint64_t)off >= reading.size))
 		sys = ENXIO;
 	else if (rc == QS_OK)
-		rc = seek(&reading, req, (uint64_t)off, whence == SEEK_HOLE,
+		rc = seek(&reading, &call, (uint64_t)off, whence == SEEK_HOLE,
 			&found, &err);
 	/* There is always a hole at the end, and no data. */
 	if (rc == QS_OK && sys == 0 && whence == SEEK_DATA &&
 	    found >= reading.size)
 		sys = ENXIO;
 	if (rc != QS_OK)
-		sys = rc == QS_ECANCELED ? EINTR : mount_errno(&err);
+		sys = mount_errno(&err);
 	if (mount_call_end(reading.mount->watch, &call)) {
 		if (sys == 0)
 			(void)fuse_reply_lseek(req, (off_t)found);

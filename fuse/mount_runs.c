@@ -272,6 +272,9 @@ list_run(struct mount *mount, const struct mount_run *above, uint32_t i,
 		rc = run_make(above->ids[i].b, &content, &made, err);
 	if (rc != QS_OK && rc != QS_ENOMEM)
 		mount_tell(mount->told, &fetch.pack, err);
+	/* Or it would be taken for a name that is not there. */
+	if (rc == QS_ENOTFOUND)
+		rc = err->code = QS_EIO;
 	qs_source_release(mount->source, &fetch, 1);
 	if (rc == QS_OK)
 		*out = keep(mount->runs, made);

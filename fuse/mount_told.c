@@ -8,27 +8,67 @@
 
 #include "fuse/mount_internal.h"
 
-#define TOLD 256 /* remembered; the oldest is forgotten first */
+#define TOLD 256   /* remembered; the oldest is forgotten first */
+#define WAITING 32 /* not yet told; more are dropped */
 
 struct mount_told {
 	qs_trouble_fn fn;
 	void *arg;
-	pthread_mutex_t lock; /* also: one call of fn at a time */
+	struct qs_thread *thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	/* guarded by lock: */
 	uint8_t keys[TOLD][32];
 	size_t count, next;
+	struct qs_err waiting[WAITING];
+	size_t first, waiting_count;
+	bool is_ending;
 };
+
+/*
+ * Whoever reads what is told may be slow, or stuck: nobody who serves requests
+ * waits for that.
+ */
+static void
+tell_all(void *arg)
+{
+	struct mount_told *told = arg;
+	struct qs_err trouble;
+
+	(void)pthread_mutex_lock(&told->lock);
+	for (;;) {
+		while (told->waiting_count == 0 && !told->is_ending)
+			(void)pthread_cond_wait(&told->wake, &told->lock);
+		if (told->waiting_count == 0)
+			break;
+		trouble = told->waiting[told->first];
+		told->first = (told->first + 1) % WAITING;
+		told->waiting_count--;
+		(void)pthread_mutex_unlock(&told->lock);
+		told->fn(told->arg, &trouble);
+		(void)pthread_mutex_lock(&told->lock);
+	}
+	(void)pthread_mutex_unlock(&told->lock);
+}
 
 enum qs_code
 mount_told_new(qs_trouble_fn fn, void *arg, struct mount_told **out,
 	struct qs_err *err)
 {
 	struct mount_told *told = calloc(1, sizeof(*told));
+	enum qs_code rc;
 
 	if (told == NULL)
 		return qs_fail_nomem(err, "mounting");
 	(void)pthread_mutex_init(&told->lock, NULL);
+	(void)pthread_cond_init(&told->wake, NULL);
 	told->fn = fn;
 	told->arg = arg;
+	rc = qs_thread_start(&told->thread, tell_all, told, "qs-tell", err);
+	if (rc != QS_OK) {
+		mount_told_free(told);
+		return rc;
+	}
 	*out = told;
 	return QS_OK;
 }
@@ -38,6 +78,12 @@ mount_told_free(struct mount_told *told)
 {
 	if (told == NULL)
 		return;
+	(void)pthread_mutex_lock(&told->lock);
+	told->is_ending = true;
+	(void)pthread_cond_signal(&told->wake);
+	(void)pthread_mutex_unlock(&told->lock);
+	qs_thread_join(told->thread);
+	(void)pthread_cond_destroy(&told->wake);
 	(void)pthread_mutex_destroy(&told->lock);
 	free(told);
 }
@@ -57,12 +103,14 @@ mount_tell(struct mount_told *told, const struct qs_name *object,
 	(void)pthread_mutex_lock(&told->lock);
 	for (size_t i = 0; !is_known && i < told->count; i++)
 		is_known = memcmp(told->keys[i], key, sizeof(key)) == 0;
-	if (!is_known) {
+	if (!is_known && told->waiting_count < WAITING) {
 		memcpy(told->keys[told->next], key, sizeof(key));
 		told->next = (told->next + 1) % TOLD;
 		if (told->count < TOLD)
 			told->count++;
-		told->fn(told->arg, trouble);
+		told->waiting[(told->first + told->waiting_count++) %
+			WAITING] = *trouble;
+		(void)pthread_cond_signal(&told->wake);
 	}
 	(void)pthread_mutex_unlock(&told->lock);
 }

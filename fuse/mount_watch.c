@@ -18,6 +18,7 @@
 struct mount_watch {
 	struct mount *mount;
 	struct qs_thread *thread;
+	bool has_given_up; /* the watch's own */
 	int64_t timeout_ns;
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the watch itself */
@@ -26,6 +27,7 @@ struct mount_watch {
 	struct mount_call *calls;
 	size_t active;
 	size_t stuck; /* answered for them, and still not back */
+	bool has_loop_ended;
 	bool is_ending;
 };
 
@@ -66,15 +68,20 @@ answer_late(struct mount_watch *watch, int64_t now_ns)
  * wait for is nothing that this process can end in order.
  */
 static void
-give_up(struct mount_watch *watch)
+give_up(struct mount_watch *watch, bool has_loop_ended)
 {
 	const struct qs_mount_options *options = &watch->mount->options;
 	struct qs_err trouble;
 
-	(void)qs_fail(&trouble, QS_ENET, "unmounted, but the store at %s still "
-		"does not answer: giving up",
-		qs_folder_store(watch->mount->folder)->place);
-	mount_tell(watch->mount->told, NULL, &trouble);
+	/* Once: without the callback all that is left is to wait. */
+	watch->has_given_up = true;
+	/* After the loop nobody may be left to tell it. */
+	if (!has_loop_ended) {
+		(void)qs_fail(&trouble, QS_ENET, "unmounted, but the store at "
+			"%s still does not answer: giving up",
+			qs_folder_store(watch->mount->folder)->place);
+		mount_tell(watch->mount->told, NULL, &trouble);
+	}
 	fuse_session_unmount(watch->mount->session);
 	if (options->give_up != NULL)
 		options->give_up(options->give_up_arg);
@@ -97,25 +104,26 @@ run(void *arg)
 	while (!watch->is_ending) {
 		const struct timespec until = when(qs_mono_ns() + TICK_NS);
 		int64_t now_ns;
-		bool is_late;
+		bool is_late, has_loop_ended;
 
 		(void)pthread_cond_timedwait(&watch->wake, &watch->lock,
 			&until);
 		now_ns = qs_mono_ns();
 		is_late = answer_late(watch, now_ns);
-		if (!fuse_session_exited(watch->mount->session) ||
-		    watch->calls == NULL)
+		if (!watch->has_loop_ended && (watch->calls == NULL ||
+		    !fuse_session_exited(watch->mount->session)))
 			exit_ns = 0;
 		else if (exit_ns == 0)
 			exit_ns = now_ns;
-		if (!is_late && (exit_ns == 0 ||
+		if (!is_late && (exit_ns == 0 || watch->has_given_up ||
 		    now_ns - exit_ns < GRACE_NS))
 			continue;
+		has_loop_ended = watch->has_loop_ended;
 		(void)pthread_mutex_unlock(&watch->lock);
-		if (is_late)
+		if (!is_late)
+			give_up(watch, has_loop_ended);
+		else if (!has_loop_ended)
 			tell_silent(watch);
-		else
-			give_up(watch);
 		(void)pthread_mutex_lock(&watch->lock);
 	}
 	(void)pthread_mutex_unlock(&watch->lock);
@@ -202,6 +210,25 @@ mount_call_begin(struct mount_watch *watch, struct mount_call *call,
 	if (is_refused)
 		(void)fuse_reply_err(req, EIO);
 	return !is_refused;
+}
+
+bool
+mount_call_is_late(struct mount_watch *watch, struct mount_call *call)
+{
+	bool is_late;
+
+	(void)pthread_mutex_lock(&watch->lock);
+	is_late = call->is_answered;
+	(void)pthread_mutex_unlock(&watch->lock);
+	return is_late;
+}
+
+void
+mount_watch_end(struct mount_watch *watch)
+{
+	(void)pthread_mutex_lock(&watch->lock);
+	watch->has_loop_ended = true;
+	(void)pthread_mutex_unlock(&watch->lock);
 }
 
 bool

@@ -172,20 +172,9 @@ ask_fusermount(const char *dir, bool lazy, struct qs_err *err)
 		dir);
 }
 
-enum qs_code
-qs_umount(const char *dir, bool lazy, struct qs_err *err)
+static enum qs_code
+unmount(const char *dir, bool lazy, struct qs_err *err)
 {
-	enum mount_found found;
-	enum qs_code rc = mount_find(dir, &found, err);
-
-	if (rc != QS_OK)
-		return rc;
-	if (found == MOUNT_NOTHING)
-		return qs_fail(err, QS_EINVAL, "%s: nothing is mounted there",
-			dir);
-	if (found == MOUNT_OTHER)
-		return qs_fail(err, QS_EINVAL, "%s: what is mounted there is "
-			"not qstore's", dir);
 	if (geteuid() != 0)
 		return ask_fusermount(dir, lazy, err);
 	if (umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
@@ -195,4 +184,35 @@ qs_umount(const char *dir, bool lazy, struct qs_err *err)
 			"files in it are open; close them, or use --lazy",
 			dir);
 	return qs_fail_errno(err, "unmount %s", dir);
+}
+
+enum qs_code
+qs_umount(const char *dir, bool lazy, struct qs_err *err)
+{
+	enum mount_found found;
+	char *real;
+	enum qs_code rc = mount_find(dir, &found, err);
+
+	if (rc != QS_OK)
+		return rc;
+	if (found == MOUNT_NOTHING) {
+		/* It may be a symlink to the mount point. */
+		real = realpath(dir, NULL);
+		if (real != NULL && strcmp(real, dir) != 0 &&
+		    mount_find(real, &found, err) == QS_OK &&
+		    found == MOUNT_OURS)
+			rc = unmount(real, lazy, err);
+		else
+			found = MOUNT_NOTHING;
+		free(real);
+		if (found == MOUNT_OURS)
+			return rc;
+	}
+	if (found == MOUNT_NOTHING)
+		return qs_fail(err, QS_EINVAL, "%s: nothing is mounted there",
+			dir);
+	if (found == MOUNT_OTHER)
+		return qs_fail(err, QS_EINVAL, "%s: what is mounted there is "
+			"not qstore's", dir);
+	return unmount(dir, lazy, err);
 }

@@ -387,8 +387,8 @@ look_at(struct lister *l, const char *name, struct target *target,
 			"%d are not saved", QS_DEPTH_MAX);
 		goto lost;
 	}
-	cross = target == NULL && l->options->one_file_system &&
-		facts.dev != level->dev;
+	cross = target == NULL && facts.dev != level->dev &&
+		(l->options->one_file_system || create_is_own_mount(facts.dev));
 	return enter(l, at_fd, open_name, name, target, &facts, cross, err);
 lost:
 	warn(l, &trouble);

@@ -38,4 +38,7 @@ void lister_clear(struct lister *lister);
  */
 uint8_t create_domain(const char *name, uint8_t parent);
 
+/* create_mounts.c: is it the device of a mount of qstore's? */
+bool create_is_own_mount(uint64_t dev);
+
 #endif

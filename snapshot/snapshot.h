@@ -331,10 +331,11 @@ void qs_source_release(struct qs_source *source, struct qs_fetch *items,
 /*
  * Check hasty items after they were used.  Their bytes were authenticated as
  * part of their frame: only the index, or who wrote the pack, can have given
- * them a wrong id.  One that fails here is never again given unchecked.
+ * them a wrong id.  After one that fails here (see its
+ * code) no item of this source is given unchecked any more.
  */
 QS_MUST_CHECK enum qs_code qs_source_check(struct qs_source *source,
-	const struct qs_fetch *items, size_t count, struct qs_err *err);
+	struct qs_fetch *items, size_t count, struct qs_err *err);
 
 /* A frame, by its place in the store: frames are in the order of saving. */
 struct qs_frame_at {

@@ -80,7 +80,7 @@ is_checked(struct qs_source *source, const struct qs_fetch *item)
 }
 
 enum qs_code
-qs_source_check(struct qs_source *source, const struct qs_fetch *items,
+qs_source_check(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
 	enum qs_code rc = QS_OK;
@@ -101,8 +101,10 @@ qs_source_check(struct qs_source *source, const struct qs_fetch *items,
 				(uint32_t)(items[i].data - frame->data),
 				items[i].len);
 		else
-			frame->is_doubtful = true;
+			source->is_doubtful = true;
 		pthread_mutex_unlock(&source->lock);
+		if (!is_right)
+			items[i].code = QS_ECORRUPT;
 		if (!is_right && rc == QS_OK)
 			rc = qs_fail(err, QS_ECORRUPT, "object %s: a chunk of "
 				"frame %u is not what its id says",

@@ -153,7 +153,8 @@ pin_wants(struct source_call *call, size_t begin, size_t end,
 			continue;
 		source_frame_pin(call->source, frame);
 		want->frame = frame;
-		if (call->items[want->item].is_hasty && !frame->is_doubtful)
+		if (call->items[want->item].is_hasty &&
+		    !call->source->is_doubtful)
 			continue;
 		call->context->pending[call->pending_count++] = i;
 		call->pending_bytes += want->loc.len;

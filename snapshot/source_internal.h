@@ -48,7 +48,6 @@ struct source_frame {
 	unsigned class;
 	/* all below: guarded by lock */
 	bool is_ready;
-	bool is_doubtful; /* a chunk of it had a wrong id: check them all */
 	size_t pins;
 	struct source_frame *chain;         /* in the bucket */
 	struct source_frame *newer, *older; /* when READY and not pinned */
@@ -102,6 +101,7 @@ struct qs_source {
 	uint64_t clock;
 	struct source_context *contexts;
 	struct source_place *places; /* SOURCE_PLACES of them */
+	bool is_doubtful; /* a hasty chunk had a wrong id: check them all */
 };
 
 struct source_call { /* one fetch */

@@ -20,6 +20,7 @@ victim=$(ls -S $new | head -1)
 name=$(basename "$victim")
 
 mount_in_front() { # OPTION...
+	: >front
 	"$qstore" mount -f "$@" mnt >front 2>&1 &
 	pid=$!
 	wait_for "grep -q mounted front"
@@ -67,6 +68,34 @@ mv aside "$victim"
 cmp src/two mnt/latest/src/two || fail 'it does not heal'
 end
 
+# A large directory whose pack is missing: an error, not "no such file", and
+# nothing that stays when it is back.
+mkdir -p wide/d
+/usr/bin/python3 - <<'P' >names # which do not compress, so it is several MiB
+import hashlib
+for i in range(30000):
+    name = hashlib.shake_256(b"%d" % i).hexdigest(100)
+    open("wide/d/" + name, "w").close()
+    print(name)
+P
+one=$(sed -n 7777p names)
+find store -path '*/obj/*' -type f | sort >now
+expect 0 q snapshot wide
+find store -path '*/obj/*' -type f | sort >later
+mount_in_front
+ls mnt/latest/wide >/dev/null
+mkdir away
+comm -13 now later >moved
+while read -r file; do mv "$file" away/; done <moved
+expect 1 stat "mnt/latest/wide/d/$one"
+says 'Input/output error'
+while read -r file; do mv "away/$(basename "$file")" "$file"; done <moved
+expect 0 stat "mnt/latest/wide/d/$one"
+expect 1 stat mnt/latest/wide/d/nothing
+says 'No such file'
+end
+expect 0 q snapshot src
+
 # The whole store goes away: what is cached is there, the rest is an error.
 mount_in_front
 cmp src/one mnt/latest/src/one
@@ -87,6 +116,7 @@ end
 need_shim
 seq 2000 >src/small2
 expect 0 q snapshot src
+: >front
 LD_PRELOAD=$shim QS_FAULT=hang:pread:1+ QS_FAULT_WHEN=$work/hang-now \
 	"$qstore" mount -f --timeout 1s mnt >front 2>&1 &
 pid=$!

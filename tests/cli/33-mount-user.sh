@@ -62,3 +62,36 @@ says 'Permission denied'
 expect 1 as cat mnt/latest/src/docs/file1
 expect 0 q umount mnt
 unmount=()
+
+# Also when only what is below a closed folder is shown.
+mkdir -m 700 src/priv
+mkdir src/priv/sub
+echo open >src/priv/file
+echo open >src/priv/sub/file
+chown -R 12345:12345 src/priv
+touch -d '2001-02-03 04:05:06' src/priv
+expect 0 q snapshot src
+expect 0 q mount --allow-other --snapshot latest:/src/priv mnt
+unmount+=("$work/mnt")
+expect 0 stat -c '%u %a %Y' mnt
+prints "^12345 700 $(stat -c %Y src/priv)\$"
+expect 1 as cat mnt/file
+says 'Permission denied'
+expect 0 q umount mnt
+unmount=()
+expect 1 q mount --allow-other --snapshot latest:/src/priv/sub mnt
+says 'not open to others'
+
+# By way of a symlink, too; and a mount is not saved into the next snapshot.
+ln -s mnt link
+expect 0 q mount link
+expect 0 q umount link
+mkdir src/inner
+expect 0 q mount src/inner
+unmount+=("$work/src/inner")
+expect 0 q snapshot src
+expect 0 q ls latest
+says_not '/inner/' "$work/out"
+prints '/inner$'
+expect 0 q umount src/inner
+unmount=()

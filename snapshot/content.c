@@ -246,22 +246,52 @@ qs_content_cursor_init(struct qs_content_cursor *cursor,
 	return QS_OK;
 }
 
-static void
-leave_level(struct qs_content_cursor *cursor)
-{
-	qs_source_release(cursor->source, &cursor->levels[cursor->top].fetch,
-		1);
-	cursor->top--;
-}
-
 void
 qs_content_cursor_clear(struct qs_content_cursor *cursor)
 {
 	if (cursor == NULL)
 		return;
-	while (cursor->top > 0)
-		leave_level(cursor);
+	for (size_t i = 1; i <= QS_CONTENT_DEPTH_MAX; i++)
+		qs_buf_clear(&cursor->levels[i].list);
+	cursor->top = 0;
 	cursor->levels[0].next = cursor->levels[0].count; /* at its end */
+}
+
+size_t
+qs_content_cursor_bytes(const struct qs_content_cursor *cursor)
+{
+	size_t sum = 0;
+
+	for (size_t i = 1; i <= QS_CONTENT_DEPTH_MAX; i++)
+		sum += cursor->levels[i].list.cap;
+	return sum;
+}
+
+/* The references of a list chunk, copied out of its frame. */
+static enum qs_code
+read_list(struct qs_source *source, const struct qs_id *id, uint64_t len,
+	uint8_t depth, struct qs_buf *list, struct qs_err *err)
+{
+	/* A reference tells the length of what is below it, not the list's. */
+	struct qs_fetch fetch = {.id = *id, .kind = QS_KIND_LIST, .len = 0};
+	const uint8_t *refs;
+	uint32_t count = 0;
+	uint64_t sum = 0;
+	enum qs_code rc;
+
+	list->len = 0;
+	rc = qs_source_fetch(source, &fetch, 1, err);
+	if (rc == QS_OK)
+		rc = qs_list_decode(qs_span(fetch.data, fetch.len), depth,
+			&refs, &count, &sum, err);
+	if (rc == QS_OK && sum != len)
+		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
+			"not add up to what its reference says");
+	if (rc == QS_OK)
+		rc = qs_buf_append(list, refs, (size_t)count * QS_REF_LEN,
+			err);
+	qs_source_release(source, &fetch, 1);
+	return rc;
 }
 
 /* Fetch the list chunk a reference names: it becomes the top level. */
@@ -269,29 +299,20 @@ static enum qs_code
 enter_list(struct qs_content_cursor *cursor, const struct qs_id *id,
 	uint64_t len, struct qs_err *err)
 {
+	const size_t top = cursor->top + 1;
 	const uint8_t depth =
 		(uint8_t)(cursor->levels[cursor->top].depth - 1);
-	struct qs_fetch *fetch = &cursor->levels[cursor->top + 1].fetch;
-	uint64_t sum = 0;
-	enum qs_code rc;
+	struct qs_buf *list = &cursor->levels[top].list;
+	enum qs_code rc = read_list(cursor->source, id, len, depth, list,
+		err);
 
-	/* A reference tells the length of what is below it, not the list's. */
-	*fetch = (struct qs_fetch){.id = *id, .kind = QS_KIND_LIST, .len = 0};
-	rc = qs_source_fetch(cursor->source, fetch, 1, err);
-	if (rc == QS_OK)
-		rc = qs_list_decode(qs_span(fetch->data, fetch->len), depth,
-			&cursor->levels[cursor->top + 1].refs,
-			&cursor->levels[cursor->top + 1].count, &sum, err);
-	if (rc == QS_OK && sum != len)
-		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
-			"not add up to what its reference says");
-	if (rc != QS_OK) {
-		qs_source_release(cursor->source, fetch, 1);
+	if (rc != QS_OK)
 		return rc;
-	}
-	cursor->top++;
-	cursor->levels[cursor->top].depth = depth;
-	cursor->levels[cursor->top].next = 0;
+	cursor->levels[top].refs = list->data;
+	cursor->levels[top].count = (uint32_t)(list->len / QS_REF_LEN);
+	cursor->levels[top].depth = depth;
+	cursor->levels[top].next = 0;
+	cursor->top = top;
 	return cursor->on_list == NULL ? QS_OK :
 		cursor->on_list(cursor->arg, id, err);
 }
@@ -311,7 +332,7 @@ qs_content_cursor_next(struct qs_content_cursor *cursor,
 		if (i == cursor->levels[top].count) {
 			if (top == 0)
 				break;
-			leave_level(cursor);
+			cursor->top--;
 			continue;
 		}
 		cursor->levels[top].next = i + 1;

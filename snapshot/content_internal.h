@@ -74,8 +74,8 @@ QS_MUST_CHECK enum qs_code qs_content_builder_finish(
 
 /*
  * The references of a content, one after the other; list chunks are fetched as
- * needed and stay pinned (one of each level) until they are done with.  The
- * content is borrowed until clear.  One thread at a time.
+ * needed and copied (one of each level), so that between two calls nothing is
+ * pinned.  The content is borrowed until clear.  One thread at a time.
  */
 struct qs_content_cursor {
 	struct qs_source *source;
@@ -89,7 +89,7 @@ struct qs_content_cursor {
 		const uint8_t *refs;
 		uint32_t count, next;
 		uint8_t depth;
-		struct qs_fetch fetch; /* not of level 0 */
+		struct qs_buf list; /* holds refs; not of level 0 */
 	} levels[QS_CONTENT_DEPTH_MAX + 1];
 };
 
@@ -97,6 +97,8 @@ QS_MUST_CHECK enum qs_code qs_content_cursor_init(
 	struct qs_content_cursor *cursor, struct qs_source *source,
 	const struct qs_content *content, struct qs_err *err);
 void qs_content_cursor_clear(struct qs_content_cursor *cursor);
+/* What its lists hold in memory; what it borrows is not counted. */
+size_t qs_content_cursor_bytes(const struct qs_content_cursor *cursor);
 struct qs_content_piece {
 	struct qs_id id; /* zeros: a hole */
 	uint64_t len, offset;

@@ -45,6 +45,14 @@ QS_MUST_CHECK enum qs_code qs_index_find(struct qs_index *index,
 	const struct qs_id *ids, size_t count, struct qs_chunk_loc *out,
 	struct qs_err *err);
 
+/*
+ * Another pack that has the chunk, or .pack 0: for who could not read it where
+ * it was found.  What waits for a commit may be passed over.
+ */
+QS_MUST_CHECK enum qs_code qs_index_find_other(struct qs_index *index,
+	const struct qs_id *id, uint32_t pack, struct qs_chunk_loc *out,
+	struct qs_err *err);
+
 /* A pack's ref and frames; frames is heap-allocated for the caller. */
 struct qs_index_pack {
 	struct qs_pack_ref ref;

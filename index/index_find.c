@@ -30,11 +30,11 @@ sort_ids(const struct qs_id *ids, size_t count, size_t **out,
 	return QS_OK;
 }
 
+/* The statement has its other parameters already. */
 static enum qs_code
-find_one(struct qs_index *index, const struct qs_id *id,
+find_one(struct qs_index *index, sqlite3_stmt *stmt, const struct qs_id *id,
 	struct qs_chunk_loc *out, struct qs_err *err)
 {
-	sqlite3_stmt *stmt = index->stmt[QS_SQL_CHUNK_GET];
 	struct qs_chunk_loc loc = {0};
 	enum qs_code rc;
 	bool is_row;
@@ -73,8 +73,8 @@ find_on_disk(struct qs_index *index, const struct qs_id *ids,
 	if (rc == QS_OK && is_row) {
 		(void)sqlite3_reset(index->stmt[QS_SQL_CHUNK_ANY]);
 		for (size_t i = 0; i < count && rc == QS_OK; i++)
-			rc = find_one(index, &ids[sorted[i]],
-				&locs[sorted[i]], err);
+			rc = find_one(index, index->stmt[QS_SQL_CHUNK_GET],
+				&ids[sorted[i]], &locs[sorted[i]], err);
 	}
 	return qs_index_end(index, rc, err);
 }
@@ -128,5 +128,28 @@ qs_index_find(struct qs_index *index, const struct qs_id *ids, size_t count,
 out:
 	free(locs);
 	free(sorted);
+	return rc;
+}
+
+enum qs_code
+qs_index_find_other(struct qs_index *index, const struct qs_id *id,
+	uint32_t pack, struct qs_chunk_loc *out, struct qs_err *err)
+{
+	struct qs_chunk_loc loc = {0};
+	sqlite3_stmt *stmt;
+	enum qs_code rc;
+
+	(void)pthread_mutex_lock(&index->lock);
+	stmt = index->stmt[QS_SQL_CHUNK_OTHER];
+	qs_index_bind(stmt, 2, pack);
+	rc = find_one(index, stmt, id, &loc, err);
+	if (rc == QS_OK && loc.pack == 0) {
+		find_in_memory(&index->rows, id, &loc);
+		if (loc.pack == pack)
+			loc = (struct qs_chunk_loc){0};
+	}
+	(void)pthread_mutex_unlock(&index->lock);
+	if (rc == QS_OK)
+		*out = loc;
 	return rc;
 }

@@ -307,7 +307,8 @@ struct qs_fetch { /* one chunk wanted */
 /*
  * Fetch count chunks, their ids checked.  Each item has its own result; the
  * return value and err are those of the first that failed, the others are
- * there all the same.  Release in every case.
+ * there all the same.  A chunk that lies in two objects and is not sound in one
+ * is taken from the other.  Release in every case.
  */
 QS_MUST_CHECK enum qs_code qs_source_fetch(struct qs_source *source,
 	struct qs_fetch *items, size_t count, struct qs_err *err);

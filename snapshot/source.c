@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * source: chunks by id.  A call looks all its chunks up at once, and takes
- * them in the order in which they lie in the store.
+ * them in the order in which they lie in the store.  What is not sound there
+ * and lies in a second object as well is then tried there, once.
  */
 #include <stdlib.h>
 
+#include "snapshot/folder_internal.h"
 #include "snapshot/source_internal.h"
 
 /* ------------------------------------------------------------- failures */
 
-void
-source_fail_item(struct source_call *call, size_t item,
-	const struct qs_err *err)
+static void
+fail_item(struct source_call *call, size_t item, const struct qs_err *err)
 {
 	call->items[item].code = err->code;
 	if (call->rc == QS_OK) {
@@ -20,15 +21,53 @@ source_fail_item(struct source_call *call, size_t item,
 	}
 }
 
+/* Is it for the place that this failed, so that another may do? */
+static bool
+is_of_place(enum qs_code code)
+{
+	return qs_is_object_fault(code) || code == QS_EIO;
+}
+
+static bool
+find_other(struct source_call *call, const struct source_want *want)
+{
+	struct source_context *context = call->context;
+	struct qs_chunk_loc other;
+	struct qs_err ignored; /* what has failed already is told */
+
+	if (qs_index_find_other(call->source->index,
+	    &call->items[want->item].id, want->loc.pack, &other,
+	    &ignored) != QS_OK || other.pack == 0)
+		return false;
+	context->locs[call->again_count] = other;
+	context->again[call->again_count++] = want->item;
+	return true;
+}
+
+void
+source_fail_want(struct source_call *call, const struct source_want *want,
+	const struct qs_err *err)
+{
+	struct qs_fetch *item = &call->items[want->item];
+
+	if (item->code != QS_OK)
+		return;
+	if (!call->is_again && is_of_place(err->code) &&
+	    find_other(call, want))
+		item->code = err->code; /* until then */
+	else
+		fail_item(call, want->item, err);
+}
+
 void
 source_fail_wants(struct source_call *call, size_t begin, size_t end,
 	const struct qs_err *err)
 {
 	for (size_t i = begin; i < end; i++) {
-		const size_t item = call->context->wants[i].item;
+		const struct source_want *want = &call->context->wants[i];
 
-		if (call->items[item].code == QS_OK)
-			source_fail_item(call, item, err);
+		if (want->frame == NULL) /* else it was served before */
+			source_fail_want(call, want, err);
 	}
 }
 
@@ -45,6 +84,22 @@ compare_wants(const void *a, const void *b)
 	if (x->frame != y->frame)
 		return x->frame < y->frame ? -1 : 1;
 	return (x->off > y->off) - (x->off < y->off);
+}
+
+static void
+add_want(struct source_call *call, size_t item,
+	const struct qs_chunk_loc *loc)
+{
+	call->context->wants[call->want_count++] = (struct source_want){
+		.loc = *loc, .item = item};
+}
+
+static void
+sort_wants(struct source_call *call)
+{
+	if (call->want_count > 1)
+		qsort(call->context->wants, call->want_count,
+			sizeof(*call->context->wants), compare_wants);
 }
 
 static enum qs_code
@@ -66,16 +121,28 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 			(void)qs_fail(&trouble, QS_ENOTFOUND,
 				"chunk %s is in no known pack",
 				source_hex(&context->ids[i]).hex);
-			source_fail_item(call, i, &trouble);
+			fail_item(call, i, &trouble);
 			continue;
 		}
-		context->wants[call->want_count++] = (struct source_want){
-			context->locs[i], i, NULL, false};
+		add_want(call, i, &context->locs[i]);
 	}
-	if (call->want_count > 1)
-		qsort(context->wants, call->want_count,
-			sizeof(*context->wants), compare_wants);
+	sort_wants(call);
 	return QS_OK;
+}
+
+/* The wants of what has failed, at the other places. */
+static void
+want_again(struct source_call *call)
+{
+	struct source_context *context = call->context;
+
+	call->is_again = true;
+	call->want_count = 0;
+	for (size_t i = 0; i < call->again_count; i++) {
+		call->items[context->again[i]].code = QS_OK;
+		add_want(call, context->again[i], &context->locs[i]);
+	}
+	sort_wants(call);
 }
 
 static enum qs_code
@@ -123,9 +190,11 @@ enter_pack(struct source_call *call, size_t begin, size_t end,
 		const struct source_want *want = &call->context->wants[i];
 		struct qs_fetch *item = &call->items[want->item];
 
+		if (want->frame != NULL)
+			continue;
 		item->pack = (*out)->ref.name;
 		if (check_place(*out, item, &want->loc, &trouble) != QS_OK)
-			source_fail_item(call, want->item, &trouble);
+			source_fail_want(call, want, &trouble);
 	}
 	return QS_OK;
 }
@@ -209,6 +278,10 @@ with_context(struct qs_source *source, struct qs_fetch *items, size_t count,
 		rc = look_up(&call, count, err);
 		if (rc == QS_OK)
 			each(&call);
+		if (call.again_count > 0) {
+			want_again(&call);
+			each(&call);
+		}
 		source_context_put(source, call.context);
 	}
 	for (size_t i = 0; rc != QS_OK && i < count; i++)

@@ -69,7 +69,7 @@ check_ids(struct source_call *call, size_t begin, size_t end)
 			"object %s: a chunk of frame %u is not what its id "
 			"says", source_hex(&item->pack).hex,
 			(unsigned)want->loc.frame);
-		source_fail_item(call, want->item, &trouble);
+		source_fail_want(call, want, &trouble);
 		unpin_want(call, want);
 	}
 }

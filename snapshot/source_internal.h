@@ -76,7 +76,8 @@ struct source_context {
 	uint64_t window_off;
 	struct qs_name window_pack; /* zeros: the window is empty */
 	struct qs_id *ids;
-	struct qs_chunk_loc *locs;
+	struct qs_chunk_loc *locs; /* then: of again */
+	size_t *again;             /* items that are tried at other places */
 	struct source_want *wants;
 	struct qs_hash_job *jobs;
 	size_t *pending; /* wants whose ids are to be checked */
@@ -110,6 +111,8 @@ struct source_call { /* one fetch */
 	size_t pending_count; /* of context->pending */
 	uint64_t pending_bytes;
 	bool has_little; /* some pending want is_little */
+	size_t again_count; /* of context->again */
+	bool is_again;      /* what fails now has failed for good */
 	enum qs_code rc; /* of the first item that failed, and its error */
 	struct qs_err *err;
 };
@@ -191,8 +194,12 @@ source_hex(const void *bytes)
 
 /* --------------------------------------------- source.c, source_frames.c */
 
-void source_fail_item(struct source_call *call, size_t item,
-	const struct qs_err *err);
+/*
+ * What a want asks for is not at its place, unless it has failed before.  If
+ * the index knows of another place, that is tried after all others.
+ */
+void source_fail_want(struct source_call *call,
+	const struct source_want *want, const struct qs_err *err);
 void source_fail_wants(struct source_call *call, size_t begin, size_t end,
 	const struct qs_err *err);
 /* Check the ids of all pending wants; those that are wrong have failed. */

@@ -213,10 +213,9 @@ static enum qs_code
 enter_folder(struct trees *trees, const struct qs_content *content,
 	bool *is_new, struct qs_err *err)
 {
-	uint8_t key[16];
+	uint8_t key[QS_CONTENT_KEY];
 
-	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
-		(size_t)content->count * QS_REF_LEN));
+	qs_content_key(content, key);
 	return qs_idset_add(&trees->folders, key, is_new, err);
 }
 

@@ -85,6 +85,17 @@ qs_list_decode(struct qs_span bytes, uint8_t expected_depth,
 	return QS_OK;
 }
 
+void
+qs_content_key(const struct qs_content *content,
+	uint8_t out[static QS_CONTENT_KEY])
+{
+	uint8_t what[1 + 32] = {content->depth};
+
+	qs_hash_plain(what + 1, 32, qs_span(content->refs,
+		(size_t)content->count * QS_REF_LEN));
+	qs_hash_plain(out, QS_CONTENT_KEY, qs_span(what, sizeof(what)));
+}
+
 /* -------------------------------------------------------------- builder */
 
 void

@@ -21,6 +21,14 @@
 QS_MUST_CHECK enum qs_code qs_xattr_append(struct qs_buf *xattrs,
 	struct qs_span name, struct qs_span value, struct qs_err *err);
 
+/*
+ * What tells contents apart: the depth too, as the same references mean
+ * something else when they are taken for lists.
+ */
+#define QS_CONTENT_KEY 16
+void qs_content_key(const struct qs_content *content,
+	uint8_t out[static QS_CONTENT_KEY]);
+
 /* The header of a tree chunk alone; *count is at most what has room. */
 QS_MUST_CHECK enum qs_code qs_tree_head_decode(struct qs_span tree,
 	uint32_t *count, struct qs_err *err);

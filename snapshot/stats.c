@@ -133,10 +133,9 @@ static enum qs_code
 is_first(struct qs_idset *set, const struct qs_content *content, bool *first,
 	struct qs_err *err)
 {
-	uint8_t key[16];
+	uint8_t key[QS_CONTENT_KEY];
 
-	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
-		(size_t)content->count * QS_REF_LEN));
+	qs_content_key(content, key);
 	return qs_idset_add(set, key, first, err);
 }
 

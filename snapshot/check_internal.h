@@ -59,6 +59,9 @@ void check_tell(struct check *check, const char *path,
 QS_MUST_CHECK enum qs_code check_bad_pack(struct check *check,
 	struct check_pack *pack, const struct qs_err *cause,
 	struct qs_err *err);
+/* Out of the index, and to be looked for again. */
+QS_MUST_CHECK enum qs_code check_forget(struct check *check,
+	const struct check_pack *pack, struct qs_err *err);
 /* What is damaged of a pack that can be opened: told, counted. */
 void check_tell_damage(struct check *check, const struct check_pack *pack,
 	const struct check_found *found);

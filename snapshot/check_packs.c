@@ -227,7 +227,7 @@ check_settle(struct check *check, struct check_pack *pack,
 		return check_bad_pack(check, pack, &found->cause, err);
 	if (!is_right) {
 		if (pack->number != 0)
-			rc = qs_index_forget(check->index, &pack->name, err);
+			rc = check_forget(check, pack, err);
 		if (rc == QS_OK)
 			rc = qs_index_add(check->index, &found->head.ref,
 				&found->dir, err);

@@ -61,6 +61,15 @@ put(void *arg, const char *changes, const char *path)
 }
 
 static void
+on_trouble(void *arg, const char *path, const struct qs_err *trouble)
+{
+	struct qs_cli *cli = arg;
+
+	cli->partial = true;
+	qs_cli_warn(cli, path, trouble);
+}
+
+static void
 put_side(struct qs_json *json, const char *key, uint64_t files, uint64_t dirs,
 	uint64_t others, uint64_t bytes)
 {
@@ -116,6 +125,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
 {
 	const struct options *options = opts;
+	const struct qs_differ differ = {put, on_trouble, cli};
 	struct side sides[2] = {{.sub = NULL}, {.sub = NULL}};
 	struct qs_diff_stat stat = {.files_new = 0};
 	struct qs_folder *folder = NULL;
@@ -129,7 +139,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		rc = find_side(&sides[i], folder, source, argv[i], err);
 	if (rc == QS_OK)
 		rc = qs_diff(source, &sides[0].node.content,
-			&sides[1].node.content, options->metadata, put, cli,
+			&sides[1].node.content, options->metadata, &differ,
 			&stat, err);
 	if (rc == QS_OK)
 		tell(cli, sides, &stat);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * diff: two trees side by side, folder by folder, in order of name.  A folder
- * whose content is the same on both sides is not read at all.
+ * whose content is the same on both sides is not read at all.  One that cannot
+ * be read on one side is left out on both: what the other side has of it would
+ * look new, or gone.
  */
 #include <stdlib.h>
 
@@ -24,8 +26,7 @@ struct pair {
 struct diff {
 	struct qs_source *source;
 	bool metadata;
-	qs_diff_fn fn;
-	void *arg;
+	const struct qs_differ *differ;
 	struct qs_diff_stat stat;
 	struct qs_path path;
 	struct qs_buf line; /* the path as it is told */
@@ -35,9 +36,9 @@ struct diff {
 
 /* ------------------------------------------------------------- telling */
 
+/* The path at hand into diff->line. */
 static enum qs_code
-tell(struct diff *diff, const char *changes, bool is_folder,
-	struct qs_err *err)
+set_line(struct diff *diff, bool is_folder, struct qs_err *err)
 {
 	enum qs_code rc;
 
@@ -50,8 +51,36 @@ tell(struct diff *diff, const char *changes, bool is_folder,
 		rc = qs_buf_append(&diff->line, "/", 1, err);
 	if (rc == QS_OK)
 		rc = qs_buf_append(&diff->line, "", 1, err);
+	return rc;
+}
+
+static enum qs_code
+tell(struct diff *diff, const char *changes, bool is_folder,
+	struct qs_err *err)
+{
+	enum qs_code rc = set_line(diff, is_folder, err);
+
 	if (rc == QS_OK)
-		diff->fn(diff->arg, changes, (const char *)diff->line.data);
+		diff->differ->change(diff->differ->arg, changes,
+			(const char *)diff->line.data);
+	return rc;
+}
+
+/* The path at hand is left out; QS_ENOMEM is the failure of the whole. */
+static enum qs_code
+leave_out(struct diff *diff, const struct qs_err *trouble,
+	struct qs_err *err)
+{
+	enum qs_code rc;
+
+	if (trouble->code == QS_ENOMEM) {
+		*err = *trouble;
+		return trouble->code;
+	}
+	rc = set_line(diff, false, err);
+	if (rc == QS_OK)
+		diff->differ->trouble(diff->differ->arg,
+			(const char *)diff->line.data, trouble);
 	return rc;
 }
 
@@ -117,7 +146,7 @@ open_bytes(const struct diff *diff)
 
 /* Either may be NULL. */
 static enum qs_code
-enter(struct diff *diff, const struct qs_content *before,
+open_pair(struct diff *diff, const struct qs_content *before,
 	const struct qs_content *after, struct qs_err *err)
 {
 	struct pair pair = {.path_len = diff->path.buf.len};
@@ -126,8 +155,7 @@ enter(struct diff *diff, const struct qs_content *before,
 	if (diff->depth >= QS_DEPTH_MAX ||
 	    open_bytes(diff) > 2 * QS_WALK_BYTES_MAX)
 		return qs_fail(err, QS_ECORRUPT,
-			"%s: too many or too large folders in folders",
-			qs_path_text(&diff->path));
+			"too many or too large folders in folders");
 	rc = grow(diff, err);
 	if (rc == QS_OK && before != NULL)
 		rc = qs_dir_read(diff->source, before, &pair.before.dir, err);
@@ -143,6 +171,17 @@ enter(struct diff *diff, const struct qs_content *before,
 	return QS_OK;
 }
 
+/* The folder at the path at hand comes next, or is told and left out. */
+static enum qs_code
+enter(struct diff *diff, const struct qs_content *before,
+	const struct qs_content *after, struct qs_err *err)
+{
+	struct qs_err trouble;
+
+	return open_pair(diff, before, after, &trouble) == QS_OK ? QS_OK :
+		leave_out(diff, &trouble, err);
+}
+
 static void
 leave(struct diff *diff)
 {
@@ -153,7 +192,7 @@ leave(struct diff *diff)
 }
 
 static enum qs_code
-advance(struct diff *diff, struct side *side, struct qs_err *err)
+advance(struct side *side, const char *which, struct qs_err *err)
 {
 	enum qs_code rc;
 
@@ -161,8 +200,8 @@ advance(struct diff *diff, struct side *side, struct qs_err *err)
 		return QS_OK;
 	rc = qs_dir_next(side->dir, &side->node, &side->at_end, err);
 	if (rc != QS_OK)
-		return qs_fail_while(err, "folder /%s",
-			qs_path_text(&diff->path));
+		return qs_fail_while(err, "left out, as it cannot be read in "
+			"the %s snapshot", which);
 	side->has_node = !side->at_end;
 	return QS_OK;
 }
@@ -233,7 +272,7 @@ bytes_beyond(struct diff *diff, const struct qs_node *a,
 
 	/* Over a million chunks: the set would not be small any more. */
 	if (a->content.depth > 1 || b->content.depth > 1) {
-		*bytes += a->size;
+		*bytes = a->size;
 		return QS_OK;
 	}
 	rc = qs_content_each(diff->source, &b->content, collect, &set, err);
@@ -241,25 +280,28 @@ bytes_beyond(struct diff *diff, const struct qs_node *a,
 		rc = qs_content_each(diff->source, &a->content,
 			count_missing, &tally, err);
 	qs_idset_clear(&set);
-	if (rc != QS_OK)
-		return qs_fail_while(err, "file /%s",
-			qs_path_text(&diff->path));
-	*bytes += tally.bytes;
-	return QS_OK;
+	*bytes = tally.bytes;
+	return rc;
 }
 
+/* That it has changed is known, and told, even if its lists can't be read. */
 static enum qs_code
 changed_file(struct diff *diff, const struct qs_node *before,
 	const struct qs_node *after, struct qs_err *err)
 {
+	struct qs_err trouble;
+	uint64_t more = 0, less = 0;
 	enum qs_code rc;
 
 	diff->stat.files_changed++;
-	rc = bytes_beyond(diff, after, before, &diff->stat.bytes_new, err);
+	rc = bytes_beyond(diff, after, before, &more, &trouble);
 	if (rc == QS_OK)
-		rc = bytes_beyond(diff, before, after,
-			&diff->stat.bytes_removed, err);
-	return rc;
+		rc = bytes_beyond(diff, before, after, &less, &trouble);
+	if (rc != QS_OK)
+		return leave_out(diff, &trouble, err);
+	diff->stat.bytes_new += more;
+	diff->stat.bytes_removed += less;
+	return QS_OK;
 }
 
 /* --------------------------------------------------------------- nodes */
@@ -330,16 +372,19 @@ step(struct diff *diff, struct qs_err *err)
 {
 	struct pair *pair = &diff->pairs[diff->depth - 1];
 	struct side *before = &pair->before, *after = &pair->after;
+	struct qs_err trouble;
 	struct qs_node a, b;
 	int order;
 	enum qs_code rc;
 
 	qs_path_cut(&diff->path, pair->path_len);
-	rc = advance(diff, before, err);
+	rc = advance(before, "first", &trouble);
 	if (rc == QS_OK)
-		rc = advance(diff, after, err);
-	if (rc != QS_OK)
-		return rc;
+		rc = advance(after, "second", &trouble);
+	if (rc != QS_OK) {
+		leave(diff);
+		return leave_out(diff, &trouble, err);
+	}
 	if (before->at_end && after->at_end) {
 		leave(diff);
 		return QS_OK;
@@ -366,11 +411,12 @@ step(struct diff *diff, struct qs_err *err)
 
 enum qs_code
 qs_diff(struct qs_source *source, const struct qs_content *before,
-	const struct qs_content *after, bool metadata, qs_diff_fn fn,
-	void *arg, struct qs_diff_stat *stat, struct qs_err *err)
+	const struct qs_content *after, bool metadata,
+	const struct qs_differ *differ, struct qs_diff_stat *stat,
+	struct qs_err *err)
 {
-	struct diff diff = {.source = source, .metadata = metadata, .fn = fn,
-		.arg = arg};
+	struct diff diff = {.source = source, .metadata = metadata,
+		.differ = differ};
 	enum qs_code rc = QS_OK;
 
 	if (!same_content(before, after))

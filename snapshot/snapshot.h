@@ -527,16 +527,24 @@ struct qs_diff_stat {
 	uint64_t files_changed;
 };
 
-/*
- * changes: letters, "+", "M", "MU" ...; path begins with '/', and ends with it
- * for folders.
- */
-typedef void (*qs_diff_fn)(void *arg, const char *changes, const char *path);
+/* Paths begin with '/'. */
+struct qs_differ {
+	/* Letters, "+", "M", "MU" ...; the path of a folder ends with '/'. */
+	void (*change)(void *arg, const char *changes, const char *path);
+	/*
+	 * A folder that can't be read on one side: told, and the rest of it is
+	 * left out on both.  A file: how much of it is new is not counted.
+	 */
+	void (*trouble)(void *arg, const char *path,
+		const struct qs_err *trouble);
+	void *arg;
+};
 
+/* QS_OK also when something was left out. */
 QS_MUST_CHECK enum qs_code qs_diff(struct qs_source *source,
 	const struct qs_content *before, const struct qs_content *after,
-	bool metadata, qs_diff_fn fn, void *arg, struct qs_diff_stat *stat,
-	struct qs_err *err);
+	bool metadata, const struct qs_differ *differ,
+	struct qs_diff_stat *stat, struct qs_err *err);
 
 /* --------------------------------------------------------------- stats */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Unit tests of snapshot/diff and snapshot/stats, on real snapshots. */
-#include "snapshot_rig.h"
+#include "check_fixture.h"
 
 struct changes {
 	struct rig *rig;
@@ -22,6 +22,13 @@ take_change(void *arg, const char *letters, const char *path)
 		"%s %s\n", letters, inner + 7);
 }
 
+static void
+take_trouble(void *arg, const char *path, const struct qs_err *trouble)
+{
+	assert_true(trouble->msg[0] != '\0');
+	take_change(arg, "!", path);
+}
+
 static struct qs_diff_stat
 compare(struct rig *rig, struct qs_folder *folder,
 	const struct qs_snapshot *a, const struct qs_snapshot *b,
@@ -30,13 +37,14 @@ compare(struct rig *rig, struct qs_folder *folder,
 	struct qs_content before = qs_snapshot_root(a);
 	struct qs_content after = qs_snapshot_root(b);
 	struct changes *changes = calloc(1, sizeof(*changes));
+	const struct qs_differ differ = {take_change, take_trouble, changes};
 	struct qs_source *source = NULL;
 	struct qs_diff_stat stat;
 
 	changes->rig = rig;
 	OK(qs_source_new(folder, QS_SOURCE_CACHE, &source, &err));
-	OK(qs_diff(source, &before, &after, metadata, take_change, changes,
-		&stat, &err));
+	OK(qs_diff(source, &before, &after, metadata, &differ, &stat,
+		&err));
 	assert_string_equal(changes->text, expected);
 	qs_source_free(source);
 	free(changes);
@@ -111,6 +119,38 @@ metadata_is_compared_when_asked(void **state)
 	qs_folder_close(folder);
 }
 
+/* Three snapshots: the trees of some folders are only with the second. */
+static void
+a_folder_that_cannot_be_read_costs_itself_only(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = rig_open(rig, "a");
+	struct qs_name name;
+	char path[512];
+	struct qs_diff_stat stat;
+
+	rig_sh(rig, "mkdir -p files/d/in files/e && cd files && echo 1 >d/x "
+		"&& echo 1 >d/in/y && echo 1 >e/z");
+	(void)rig_snap(rig, folder);
+	rig_sh(rig, "cd files && echo 2 >d/x && mkdir f && echo 2 >f/w");
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "d", path, &name);
+	rig_sh(rig, "cd files && echo 3 >e/z && echo 3 >v");
+	(void)rig_snap(rig, folder);
+	/* Of the second snapshot: d and f, and not the root of the third. */
+	assert_int_equal(unlink(path), 0);
+	stat = compare(rig, folder, nth(folder, 0), nth(folder, 2), false,
+		"! d\nM e/z\n+ f/\n! f\n+ v\n");
+	assert_int_equal(stat.files_changed, 1);
+	assert_int_equal(stat.dirs_new, 1);
+	assert_int_equal(stat.files_new, 1);
+	/* The other way round, and with nothing left of one side. */
+	(void)compare(rig, folder, nth(folder, 2), nth(folder, 0), false,
+		"! d\nM e/z\n- f/\n! f\n- v\n");
+	(void)compare(rig, folder, nth(folder, 0), nth(folder, 1), false, "");
+	qs_folder_close(folder);
+}
+
 static struct qs_stats
 count(struct qs_folder *folder, enum qs_stats_mode mode)
 {
@@ -156,6 +196,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(changes_are_told_by_letters),
 		RIG_TEST(metadata_is_compared_when_asked),
+		RIG_TEST(a_folder_that_cannot_be_read_costs_itself_only),
 		RIG_TEST(stats_count_what_each_mode_says),
 	};
 

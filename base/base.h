@@ -313,9 +313,11 @@ void qs_cpu_mask(unsigned allowed);
 /* ----------------------------------------------------------- processes */
 
 /*
- * Run `sh -c command` with our stdin and stderr, and append its stdout, at
- * most max bytes, to *out, whose memory the caller provides (so that a
- * passphrase can stay in locked memory).  QS_EINVAL when it exits non-zero.
+ * Run `sh -c command` with our stdin and stderr, and put the first bytes of
+ * its stdout, at most max, into out, whose memory the caller provides (so that
+ * a passphrase can stay in locked memory).  What it prints beyond them is read
+ * and thrown away, up to 1 MiB.  QS_EINVAL when it prints still more (it is
+ * killed then) or exits non-zero; out is wiped on failure.
  */
 QS_MUST_CHECK enum qs_code qs_process_read(const char *command, uint8_t *out,
 	size_t max, size_t *got, struct qs_err *err);

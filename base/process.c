@@ -10,6 +10,8 @@
 
 #include "base/base.h"
 
+#define DISCARD_MAX (1u << 20) /* bytes that a command may print in vain */
+
 /*
  * No message here holds the command's text: people write `echo PASSPHRASE`.
  * The caller says which option or variable it came from.
@@ -78,21 +80,39 @@ spawn(const char *command, int out_fd, pid_t *pid)
 	return sys;
 }
 
+/*
+ * A command that is not read to its end dies of SIGPIPE, or hangs; one that
+ * never ends must not keep us for ever.
+ */
+static enum qs_code
+discard_rest(int fd, size_t *out, struct qs_err *err)
+{
+	uint8_t rest[4096];
+	size_t n = sizeof(rest), total = 0;
+	enum qs_code rc = QS_OK;
+
+	while (rc == QS_OK && n == sizeof(rest) && total <= DISCARD_MAX) {
+		rc = qs_fd_read(fd, rest, sizeof(rest), &n, err);
+		total += n;
+	}
+	explicit_bzero(rest, sizeof(rest)); /* a passphrase may be in it */
+	*out = total;
+	return rc;
+}
+
 static enum qs_code
 read_all(int fd, uint8_t *out, size_t max, size_t *got, struct qs_err *err)
 {
-	uint8_t extra = 0;
 	size_t n = 0, beyond = 0;
 	enum qs_code rc = qs_fd_read(fd, out, max, &n, err);
 
 	if (rc == QS_OK && n == max)
-		rc = qs_fd_read(fd, &extra, 1, &beyond, err);
-	explicit_bzero(&extra, 1); /* it may be of a passphrase */
+		rc = discard_rest(fd, &beyond, err);
 	if (rc != QS_OK)
 		return qs_fail_while(err, "output of the command");
-	if (beyond > 0)
+	if (beyond > DISCARD_MAX)
 		return qs_fail(err, QS_EINVAL,
-			"the command printed more than %zu bytes", max);
+			"the command printed more than %u bytes", DISCARD_MAX);
 	*got = n;
 	return QS_OK;
 }

@@ -43,7 +43,8 @@ struct qs_cli_option {
 struct qs_cli_globals {
 	const char *repo, *folder, *password_file, *password_command;
 	const char *key_file, *cache_dir, *state_dir, *compression;
-	bool recovery_code, json, quiet, no_cache, accept_rollback, help;
+	bool recovery_code, json, quiet, no_cache, accept_rollback;
+	bool help, version;
 	unsigned verbose;
 };
 
@@ -65,7 +66,8 @@ const struct qs_cli_option *qs_cli_global_options(size_t *count);
 
 extern const struct qs_cli_command qs_cmd_init, qs_cmd_snapshot,
 	qs_cmd_snapshots, qs_cmd_ls, qs_cmd_find, qs_cmd_diff, qs_cmd_dump,
-	qs_cmd_restore, qs_cmd_check, qs_cmd_stats, qs_cmd_tag, qs_cmd_key,
+	qs_cmd_restore, qs_cmd_mount, qs_cmd_umount, qs_cmd_check,
+	qs_cmd_stats, qs_cmd_tag, qs_cmd_key,
 	qs_cmd_unlock, qs_cmd_lock, qs_cmd_benchmark, qs_cmd_version,
 	qs_cmd_completion, qs_cmd_help;
 
@@ -88,8 +90,9 @@ struct qs_cli {
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;
-	bool is_locked; /* keys can't reach the swap */
+	bool is_locked; /* keys can't reach the swap, or it was told */
 	bool ask_anew; /* do not take the keyring's word */
+	bool to_syslog; /* warnings: it runs in the background */
 };
 
 /*
@@ -126,11 +129,28 @@ struct qs_progress *qs_cli_progress(void);
 bool qs_cli_interrupted(void);
 bool qs_cli_status_wanted(void); /* SIGUSR1 came; asking clears it */
 
+/* ---------------------------------------------------------- background */
+
+/*
+ * Go on in a child; the process in front waits.  To be called before keys are
+ * at hand and threads run.  *ready is for the next one; closed without that, it
+ * lets the process in front exit as this one does.
+ */
+QS_MUST_CHECK enum qs_code qs_cli_background(struct qs_cli *cli, int *ready,
+	struct qs_err *err);
+/* Leave the terminal; warnings go to the system's log.  *ready < 0: no-op. */
+void qs_cli_background_ready(struct qs_cli *cli, int *ready);
+
 /* ------------------------------------------------------------- secrets */
 
 QS_MUST_CHECK enum qs_code qs_cli_secret_new(struct qs_cli_secret *out,
 	struct qs_err *err);
 void qs_cli_secret_clear(struct qs_cli_secret *secret);
+/*
+ * To be called before a secret is taken in: say, once and not with -q, that it
+ * may reach the swap when that is so.
+ */
+void qs_cli_warn_swap(struct qs_cli *cli);
 /*
  * Ask on the terminal, without echo.  QS_EKEY when there is no terminal,
  * QS_ECANCELED when interrupted.
@@ -154,8 +174,8 @@ QS_MUST_CHECK enum qs_code qs_cli_passphrase_ok(
 QS_MUST_CHECK enum qs_code qs_cli_key_file(const char *path, uint8_t **out,
 	struct qs_err *err);
 /* The 32 bytes of a recovery code that is asked for. */
-QS_MUST_CHECK enum qs_code qs_cli_recovery(uint8_t **out,
-	struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_cli_recovery(const char *question,
+	uint8_t **out, struct qs_err *err);
 
 /* ------------------------------------------------------------- session */
 

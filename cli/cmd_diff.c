@@ -25,14 +25,12 @@ static enum qs_code
 find_side(struct side *side, const struct qs_folder *folder,
 	struct qs_source *source, const char *name, struct qs_err *err)
 {
-	struct qs_content root;
 	enum qs_code rc = qs_cli_snapshot(folder, name, NULL,
 		&side->snapshot, &side->sub, err);
 
 	if (rc != QS_OK)
 		return rc;
-	root = qs_snapshot_root(side->snapshot);
-	rc = qs_tree_find(source, &root, side->sub, &side->bytes,
+	rc = qs_cli_find_node(source, side->snapshot, side->sub, &side->bytes,
 		&side->node, err);
 	if (rc == QS_OK && side->node.type != QS_NODE_DIR)
 		return qs_fail(err, QS_EINVAL, "%s: it is not a folder", name);
@@ -125,7 +123,6 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
 {
 	const struct options *options = opts;
-	const struct qs_differ differ = {put, on_trouble, cli};
 	struct side sides[2] = {{.sub = NULL}, {.sub = NULL}};
 	struct qs_diff_stat stat = {.files_new = 0};
 	struct qs_folder *folder = NULL;
@@ -139,8 +136,8 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		rc = find_side(&sides[i], folder, source, argv[i], err);
 	if (rc == QS_OK)
 		rc = qs_diff(source, &sides[0].node.content,
-			&sides[1].node.content, options->metadata, &differ,
-			&stat, err);
+			&sides[1].node.content, options->metadata, put,
+			on_trouble, cli, &stat, err);
 	if (rc == QS_OK)
 		tell(cli, sides, &stat);
 	qs_buf_clear(&sides[0].bytes);

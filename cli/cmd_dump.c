@@ -98,7 +98,6 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_folder *folder = NULL;
 	struct qs_source *source = NULL;
 	struct qs_buf bytes = {NULL, 0, 0};
-	struct qs_content root;
 	struct qs_node node;
 	const char *sub = "";
 	enum qs_code rc = qs_cli_words(cli, argc, 1, 2, err);
@@ -120,8 +119,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		goto out;
 	if (argc == 2)
 		sub = argv[1];
-	root = qs_snapshot_root(snapshot);
-	rc = qs_tree_find(source, &root, sub, &bytes, &node, err);
+	rc = qs_cli_find_node(source, snapshot, sub, &bytes, &node, err);
 	if (rc == QS_OK)
 		rc = dump(cli, options, source, &node, sub, err);
 out:

@@ -77,7 +77,10 @@ gather(struct qs_cli *cli, const struct options *options, struct keys *keys,
 	struct qs_err *err)
 {
 	size_t factors = 1;
-	enum qs_code rc = options->generate ?
+	enum qs_code rc;
+
+	qs_cli_warn_swap(cli);
+	rc = options->generate ?
 		generate(&keys->passphrase, err) : qs_cli_passphrase(cli,
 		"new passphrase", true, &keys->passphrase, err);
 
@@ -148,8 +151,9 @@ tell(const struct qs_cli *cli, const struct options *options,
 			"with it alone everything can be read.\n\n    %s\n\n",
 			(const char *)keys->code.data);
 	if (!cli->global.quiet)
-		(void)fputs("Without the passphrase or the recovery code "
-			"nothing can be restored.\n", stderr);
+		(void)fprintf(stderr, "Without the passphrase%s nothing can "
+			"be restored.\n", keys->code.data != NULL ?
+			" or the recovery code" : "");
 }
 
 /* Three tries; what was made stays in any case. */
@@ -160,7 +164,8 @@ confirm(const struct keys *keys, struct qs_err *err)
 
 	for (int tries = 0; tries < 3; tries++) {
 		uint8_t *typed = NULL;
-		enum qs_code rc = qs_cli_recovery(&typed, &wrong);
+		enum qs_code rc = qs_cli_recovery("type the code back",
+			&typed, &wrong);
 		bool is_same;
 
 		if (rc == QS_ECANCELED) {
@@ -192,6 +197,27 @@ clear(struct keys *keys)
 	qs_secret_free(keys->recovery);
 }
 
+/*
+ * A second folder without a name would make every later command ask which one
+ * is meant.
+ */
+static enum qs_code
+check_alone(const struct qs_cli *cli, struct qs_err *err)
+{
+	struct qs_folder_list list = {NULL, 0};
+	char id[2 * QS_FOLDER_ID_LEN + 1];
+	struct qs_err fault;
+	enum qs_code rc = qs_store_folders(cli->global.repo, &list, &fault);
+
+	/* None yet, or what making one will say better. */
+	if (rc != QS_OK)
+		return QS_OK;
+	qs_hex(id, list.ids[0], QS_FOLDER_ID_LEN);
+	qs_folder_list_clear(&list);
+	return qs_fail(err, QS_EEXIST, "%s: there is a folder already (%.8s); "
+		"give another one a name with -F", cli->global.repo, id);
+}
+
 static enum qs_code
 run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
@@ -213,6 +239,8 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 			"--separate-admin");
 	if (rc == QS_OK && cli->global.folder != NULL)
 		rc = qs_cli_name_check(cli, cli->global.folder, err);
+	else if (rc == QS_OK)
+		rc = check_alone(cli, err);
 	if (rc == QS_OK)
 		rc = gather(cli, options, &keys, err);
 	if (rc != QS_OK)

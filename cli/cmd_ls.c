@@ -148,7 +148,6 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_folder *folder = NULL;
 	struct qs_source *source = NULL;
 	struct qs_buf bytes = {NULL, 0, 0};
-	struct qs_content root;
 	struct qs_node node;
 	const char *sub = "";
 	enum qs_code rc = qs_cli_words(cli, argc, 1, 1, err);
@@ -161,8 +160,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 			&snapshot, &sub, err);
 	if (rc != QS_OK)
 		goto out;
-	root = qs_snapshot_root(snapshot);
-	rc = qs_tree_find(source, &root, sub, &bytes, &node, err);
+	rc = qs_cli_find_node(source, snapshot, sub, &bytes, &node, err);
 	if (rc == QS_OK)
 		rc = qs_cli_base(&listing.path, sub, &listing.base_len, err);
 	if (rc != QS_OK)

@@ -170,15 +170,16 @@ restore(struct qs_cli *cli, const struct qs_restore_options *options,
 	struct qs_report report;
 	struct qs_view *view = NULL;
 	const int64_t start = qs_mono_ns();
+	char id[QS_CLI_SHORT + 1];
 	enum qs_code rc = qs_cli_snapshot(folder, name, filter, &snapshot,
 		&full.subpath, err);
 
 	if (rc != QS_OK)
 		return rc;
+	qs_cli_short_id(snapshot, id);
 	if (!cli->global.json && !cli->global.quiet) {
-		char id[QS_CLI_SHORT + 1], time[QS_CLI_TEXT_LEN];
+		char time[QS_CLI_TEXT_LEN];
 
-		qs_cli_short_id(snapshot, id);
 		qs_cli_time(snapshot->time_ns, time);
 		(void)printf("restoring snapshot %s of %s to ", id, time);
 		qs_cli_escape_text(stdout, full.target);
@@ -191,6 +192,8 @@ restore(struct qs_cli *cli, const struct qs_restore_options *options,
 	rc = qs_restore(folder, snapshot, &full, &report, &result, err);
 	if (qs_view_close(view) > 0 || result.errors > 0)
 		cli->partial = true;
+	if (rc == QS_ENOTFOUND && *full.subpath != '\0')
+		return qs_fail_while(err, "snapshot %s", id);
 	if (rc == QS_OK)
 		tell(cli, &full, &result,
 			(uint64_t)(qs_mono_ns() - start) / 1000000000);

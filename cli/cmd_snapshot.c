@@ -170,9 +170,10 @@ tell(const struct qs_cli *cli, const struct qs_create_result *result,
 		(void)printf("head %s\n", token);
 	}
 	if (totals->errors > 0)
-		(void)fprintf(stderr, "warning: %" PRIu64 " files could not be "
-			"read in full; the snapshot lacks them\n",
-			totals->errors);
+		(void)fprintf(stderr, "warning: %" PRIu64 " file%s could not "
+			"be read in full; the snapshot lacks %s\n",
+			totals->errors, totals->errors == 1 ? "" : "s",
+			totals->errors == 1 ? "it" : "them");
 }
 
 /* What names things once the folder is open: the parent. */

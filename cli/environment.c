@@ -20,7 +20,7 @@ static const struct qs_cli_option global_options[] = {
 	{"password-file", 'p', QS_CLI_TEXT, AT(password_file), "FILE",
 		"passphrase: first line of FILE"},
 	{"password-command", 0, QS_CLI_TEXT, AT(password_command), "COMMAND",
-		"passphrase: what COMMAND prints"},
+		"passphrase: first line that COMMAND prints"},
 	{"key-file", 0, QS_CLI_TEXT, AT(key_file), "FILE",
 		"key file that is a factor of the slot"},
 	{"recovery-code", 0, QS_CLI_FLAG, AT(recovery_code), NULL,
@@ -39,6 +39,8 @@ static const struct qs_cli_option global_options[] = {
 	{"verbose", 'v', QS_CLI_COUNT, AT(verbose), NULL,
 		"say more (twice: still more)"},
 	{"help", 'h', QS_CLI_FLAG, AT(help), NULL, "this text"},
+	{"version", 0, QS_CLI_FLAG, AT(version), NULL,
+		"which version this is, as version prints it"},
 };
 
 const struct qs_cli_option *

@@ -129,6 +129,8 @@ qs_key_remove(struct qs_cli *cli, const char *prefix, struct qs_err *err)
 	if (len < 4 || strspn(prefix, "0123456789abcdef") != len)
 		return qs_fail(err, QS_EINVAL, "key slot \"%s\": give at least "
 			"4 digits of its id", prefix);
+	/* What opens the folder now is known to be there afterwards. */
+	cli->ask_anew = true;
 	rc = qs_cli_open(cli, QS_CLI_WRITE | QS_CLI_NO_INDEX, &folder, err);
 	if (rc == QS_OK)
 		rc = qs_slots_load(qs_folder_store(folder), &slots,
@@ -147,6 +149,11 @@ qs_key_remove(struct qs_cli *cli, const char *prefix, struct qs_err *err)
 	if (rc == QS_OK && found == NULL)
 		rc = qs_fail(err, QS_ENOTFOUND, "key slot %s: there is none",
 			prefix);
+	if (rc == QS_OK && memcmp(found->name.b, cli->slot.b, 32) == 0)
+		rc = qs_fail(err, QS_EINVAL, "key slot %s: it is the one that "
+			"was opened just now, and the only one that is known "
+			"to have the right to delete; open the folder with "
+			"another one to remove it, or use key passwd", prefix);
 	if (rc == QS_OK)
 		rc = qs_folder_slot_remove(folder, &found->name, err);
 	if (rc == QS_OK)
@@ -218,6 +225,9 @@ qs_key_passwd(struct qs_cli *cli, const struct qs_key_options *options,
 	if (rc == QS_OK) {
 		tell(cli, "added", &name, NULL);
 		rc = qs_folder_slot_remove(folder, &cli->slot, err);
+		if (rc != QS_OK)
+			rc = qs_fail_while(err, "the new passphrase opens the "
+				"folder, but the old one still does too");
 	}
 	if (rc == QS_OK)
 		tell(cli, "removed", &cli->slot, NULL);

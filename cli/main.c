@@ -18,7 +18,8 @@
 static const struct qs_cli_command *const commands[] = {
 	&qs_cmd_init, &qs_cmd_snapshot, &qs_cmd_snapshots, &qs_cmd_ls,
 	&qs_cmd_find, &qs_cmd_diff, &qs_cmd_dump, &qs_cmd_restore,
-	&qs_cmd_check, &qs_cmd_stats, &qs_cmd_tag, &qs_cmd_key,
+	&qs_cmd_mount, &qs_cmd_umount, &qs_cmd_check, &qs_cmd_stats,
+	&qs_cmd_tag, &qs_cmd_key,
 	&qs_cmd_unlock, &qs_cmd_lock, &qs_cmd_benchmark, &qs_cmd_version,
 	&qs_cmd_completion, &qs_cmd_help,
 };
@@ -101,6 +102,13 @@ tell_failure(const struct qs_cli *cli, const struct qs_err *err, int status)
 }
 
 static enum qs_code
+tell_version(struct qs_cli *cli, struct qs_err *err)
+{
+	cli->command = &qs_cmd_version;
+	return qs_cmd_version.run(cli, NULL, 0, NULL, err);
+}
+
+static enum qs_code
 run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 {
 	const struct qs_cli_command *command = cli->command;
@@ -114,9 +122,10 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		qs_cli_help(command);
 		goto out;
 	}
-	if (rc == QS_OK && !cli->is_locked && cli->global.verbose > 0)
-		(void)fputs("warning: the limit on locked memory (ulimit -l) "
-			"is small: keys may reach the swap\n", stderr);
+	if (rc == QS_OK && cli->global.version) {
+		rc = tell_version(cli, err);
+		goto out;
+	}
 	if (rc == QS_OK)
 		rc = qs_cli_environment(cli, err);
 	if (rc == QS_OK)
@@ -140,6 +149,8 @@ run(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		rc = qs_cli_parse(cli, NULL, NULL, &argc, &argv, err);
 	if (rc != QS_OK)
 		return rc;
+	if (argc == 0 && cli->global.version && !cli->global.help)
+		return tell_version(cli, err);
 	if (argc == 0) {
 		qs_cli_help(NULL);
 		return cli->global.help ? QS_OK : qs_fail(err, QS_EINVAL,

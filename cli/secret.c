@@ -265,7 +265,7 @@ out:
 }
 
 enum qs_code
-qs_cli_recovery(uint8_t **out, struct qs_err *err)
+qs_cli_recovery(const char *question, uint8_t **out, struct qs_err *err)
 {
 	struct qs_cli_secret text = {NULL, 0};
 	uint8_t *secret = qs_secret_alloc(QS_KEY_LEN);
@@ -278,7 +278,7 @@ qs_cli_recovery(uint8_t **out, struct qs_err *err)
 	if (rc == QS_OK && getenv("QSTORE_RECOVERY_FILE") != NULL)
 		rc = from_file(getenv("QSTORE_RECOVERY_FILE"), &text, err);
 	else if (rc == QS_OK)
-		rc = qs_cli_prompt("recovery code", &text, err);
+		rc = qs_cli_prompt(question, &text, err);
 	if (rc == QS_OK) {
 		text.data[text.len] = '\0';
 		rc = qs_recovery_decode((const char *)text.data, secret, err);

@@ -2,6 +2,7 @@
 /* From the options to an open folder: store, folder, slot, keys. */
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 #include "cli/cli_internal.h"
 
@@ -10,6 +11,10 @@
 void
 qs_cli_warn(struct qs_cli *cli, const char *path, const struct qs_err *err)
 {
+	if (cli->to_syslog) { /* which others can read: no path */
+		syslog(LOG_WARNING, "%s", err->msg);
+		return;
+	}
 	if (cli->global.json) {
 		struct qs_json json = qs_json(stderr);
 

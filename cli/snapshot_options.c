@@ -311,6 +311,19 @@ qs_snapshot_excludes(const struct qs_cli *cli,
 	return QS_OK;
 }
 
+static enum qs_code
+check_stdin_name(const char *name, struct qs_err *err)
+{
+	const size_t len = strlen(name);
+
+	if (len >= 1 && len <= QS_NAME_MAX && strchr(name, '/') == NULL &&
+		strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+		return QS_OK;
+	return qs_fail(err, QS_EINVAL, "--stdin-filename: \"%.300s\" is not "
+		"the name of a file (no path, at most %d bytes)", name,
+		QS_NAME_MAX);
+}
+
 enum qs_code
 qs_snapshot_fill(const struct qs_cli *cli,
 	const struct qs_snapshot_options *options,
@@ -340,6 +353,10 @@ qs_snapshot_fill(const struct qs_cli *cli,
 			"--stdin");
 	if (options->from_stdin && options->stdin_name == NULL)
 		out->stdin_name = "stdin";
+	if (options->stdin_name != NULL)
+		rc = check_stdin_name(options->stdin_name, err);
+	if (rc != QS_OK)
+		return rc;
 	if (options->force && options->parent != NULL)
 		return qs_fail(err, QS_EINVAL, "--force and --parent can't be "
 			"used together");

@@ -3,6 +3,20 @@
 #include "cli/tree_internal.h"
 
 enum qs_code
+qs_cli_find_node(struct qs_source *source, const struct qs_snapshot *snapshot,
+	const char *path, struct qs_buf *bytes, struct qs_node *node,
+	struct qs_err *err)
+{
+	const struct qs_content root = qs_snapshot_root(snapshot);
+	char id[QS_CLI_SHORT + 1];
+
+	if (qs_tree_find(source, &root, path, bytes, node, err) == QS_OK)
+		return QS_OK;
+	qs_cli_short_id(snapshot, id);
+	return qs_fail_while(err, "snapshot %s", id);
+}
+
+enum qs_code
 qs_cli_base(struct qs_buf *path, const char *sub, size_t *base_len,
 	struct qs_err *err)
 {

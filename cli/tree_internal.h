@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* Paths while walking a snapshot's tree: what ls, find and dump share. */
+/* Paths while walking a snapshot's tree: what ls, find, diff and dump share. */
 #ifndef QS_CLI_TREE_INTERNAL_H
 #define QS_CLI_TREE_INTERNAL_H
 
 #include "cli/cli_internal.h"
 
+/* qs_tree_find in a snapshot, which a failure names. */
+QS_MUST_CHECK enum qs_code qs_cli_find_node(struct qs_source *source,
+	const struct qs_snapshot *snapshot, const char *path,
+	struct qs_buf *bytes, struct qs_node *node, struct qs_err *err);
 /* "/sub" without a slash at its end; *base_len is what stays. */
 QS_MUST_CHECK enum qs_code qs_cli_base(struct qs_buf *path, const char *sub,
 	size_t *base_len, struct qs_err *err);

@@ -10,6 +10,19 @@ struct given { /* all in locked memory */
 };
 
 void
+qs_cli_warn_swap(struct qs_cli *cli)
+{
+	struct qs_err what;
+
+	if (cli->is_locked || cli->global.quiet)
+		return;
+	cli->is_locked = true; /* once is enough */
+	(void)qs_fail(&what, QS_ENOMEM, "the limit on locked memory (ulimit "
+		"-l) is too small: keys may reach the swap");
+	qs_cli_warn(cli, NULL, &what);
+}
+
+void
 qs_cli_factors(const struct qs_slot_info *info, char *out, size_t cap)
 {
 	size_t used = 0;
@@ -134,7 +147,7 @@ ask(struct qs_cli *cli, const struct qs_slot_list *list, struct given *given,
 	enum qs_code rc;
 
 	if (cli->global.recovery_code) {
-		rc = qs_cli_recovery(&given->recovery, err);
+		rc = qs_cli_recovery("recovery code", &given->recovery, err);
 		return rc != QS_OK ? rc : try(cli, list, given, out, err);
 	}
 	if (cli->global.key_file != NULL) {
@@ -169,6 +182,7 @@ qs_cli_unlock(struct qs_cli *cli, struct qs_store *store,
 	struct qs_err trouble;
 	enum qs_code rc;
 
+	qs_cli_warn_swap(cli);
 	/* Whoever names a secret on the command line wants it to be used. */
 	if (!is_told && !cli->ask_anew && qs_keyring_get(store->folder_id,
 		secret, &trouble) == QS_OK)

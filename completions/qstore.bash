@@ -3,15 +3,15 @@
 # ~/.local/share/bash-completion/completions/qstore
 _qstore() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb='' i
-	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help'
+	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help --version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|check|stats|tag|key|unlock|lock|benchmark|version|completion|help)
+		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|key|unlock|lock|benchmark|version|completion|help)
 			verb=${COMP_WORDS[i]}; break;;
 		esac
 	done
 	case $verb in
-	'') all+='  init snapshot snapshots ls find diff dump restore check stats tag key unlock lock benchmark version completion help';;
+	'') all+='  init snapshot snapshots ls find diff dump restore mount umount check stats tag key unlock lock benchmark version completion help';;
 	init) all+=' --label --generate-passphrase --no-recovery --no-confirm --separate-admin --admin-password-file';;
 	snapshot|backup) all+=' --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --files-from --files-from-verbatim --files-from-raw --one-file-system --tag --host --time --parent --force --skip-if-unchanged --stdin --stdin-filename --dry-run --read-concurrency --no-scan';;
 	snapshots) all+=' --latest --host --tag --path';;
@@ -20,6 +20,8 @@ _qstore() {
 	diff) all+=' --metadata';;
 	dump) all+=' --archive --target --host --tag --path';;
 	restore) all+=' --target --include --iinclude --exclude --iexclude --overwrite --delete --verify --sparse --privileged --ownership-by-name --dry-run --expect-head --host --tag --path';;
+	mount) all+=' --foreground --snapshot --owner --allow-other --cache-size --timeout --host --tag --path';;
+	umount) all+=' --lazy';;
 	check) all+=' --read-data --read-data-subset';;
 	stats) all+=' --mode --host --tag --path';;
 	tag) all+=' --set --add --remove --host --tag --path';;

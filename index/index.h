@@ -46,11 +46,11 @@ QS_MUST_CHECK enum qs_code qs_index_find(struct qs_index *index,
 	struct qs_err *err);
 
 /*
- * Another pack that has the chunk, or .pack 0: for who could not read it where
- * it was found.  What waits for a commit may be passed over.
+ * Another place of a chunk, in a pack with a number above after (0: the first);
+ * .pack 0: there is none.  For when its own place can't be read.
  */
-QS_MUST_CHECK enum qs_code qs_index_find_other(struct qs_index *index,
-	const struct qs_id *id, uint32_t pack, struct qs_chunk_loc *out,
+QS_MUST_CHECK enum qs_code qs_index_find_spare(struct qs_index *index,
+	const struct qs_id *id, uint32_t after, struct qs_chunk_loc *out,
 	struct qs_err *err);
 
 /* A pack's ref and frames; frames is heap-allocated for the caller. */

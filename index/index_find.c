@@ -30,16 +30,15 @@ sort_ids(const struct qs_id *ids, size_t count, size_t **out,
 	return QS_OK;
 }
 
-/* The statement has its other parameters already. */
+/* One row of pack, frame, off, len; *out stays as it is when there is none. */
 static enum qs_code
-find_one(struct qs_index *index, sqlite3_stmt *stmt, const struct qs_id *id,
+step_place(struct qs_index *index, sqlite3_stmt *stmt,
 	struct qs_chunk_loc *out, struct qs_err *err)
 {
 	struct qs_chunk_loc loc = {0};
 	enum qs_code rc;
 	bool is_row;
 
-	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
 	rc = qs_index_step(index, stmt, &is_row, err);
 	if (rc != QS_OK || !is_row)
 		return rc;
@@ -51,6 +50,34 @@ find_one(struct qs_index *index, sqlite3_stmt *stmt, const struct qs_id *id,
 			&loc.len) || loc.pack == 0)
 		rc = qs_index_damaged(index, err);
 	(void)sqlite3_reset(stmt);
+	if (rc == QS_OK)
+		*out = loc;
+	return rc;
+}
+
+static enum qs_code
+find_one(struct qs_index *index, const struct qs_id *id,
+	struct qs_chunk_loc *out, struct qs_err *err)
+{
+	sqlite3_stmt *stmt = index->stmt[QS_SQL_CHUNK_GET];
+
+	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
+	return step_place(index, stmt, out, err);
+}
+
+enum qs_code
+qs_index_find_spare(struct qs_index *index, const struct qs_id *id,
+	uint32_t after, struct qs_chunk_loc *out, struct qs_err *err)
+{
+	sqlite3_stmt *stmt = index->stmt[QS_SQL_SPARE_GET];
+	struct qs_chunk_loc loc = {0};
+	enum qs_code rc;
+
+	(void)pthread_mutex_lock(&index->lock);
+	qs_index_bind_blob(stmt, 1, id->b, sizeof(id->b));
+	qs_index_bind(stmt, 2, after);
+	rc = step_place(index, stmt, &loc, err);
+	(void)pthread_mutex_unlock(&index->lock);
 	if (rc == QS_OK)
 		*out = loc;
 	return rc;
@@ -73,8 +100,8 @@ find_on_disk(struct qs_index *index, const struct qs_id *ids,
 	if (rc == QS_OK && is_row) {
 		(void)sqlite3_reset(index->stmt[QS_SQL_CHUNK_ANY]);
 		for (size_t i = 0; i < count && rc == QS_OK; i++)
-			rc = find_one(index, index->stmt[QS_SQL_CHUNK_GET],
-				&ids[sorted[i]], &locs[sorted[i]], err);
+			rc = find_one(index, &ids[sorted[i]],
+				&locs[sorted[i]], err);
 	}
 	return qs_index_end(index, rc, err);
 }
@@ -128,28 +155,5 @@ qs_index_find(struct qs_index *index, const struct qs_id *ids, size_t count,
 out:
 	free(locs);
 	free(sorted);
-	return rc;
-}
-
-enum qs_code
-qs_index_find_other(struct qs_index *index, const struct qs_id *id,
-	uint32_t pack, struct qs_chunk_loc *out, struct qs_err *err)
-{
-	struct qs_chunk_loc loc = {0};
-	sqlite3_stmt *stmt;
-	enum qs_code rc;
-
-	(void)pthread_mutex_lock(&index->lock);
-	stmt = index->stmt[QS_SQL_CHUNK_OTHER];
-	qs_index_bind(stmt, 2, pack);
-	rc = find_one(index, stmt, id, &loc, err);
-	if (rc == QS_OK && loc.pack == 0) {
-		find_in_memory(&index->rows, id, &loc);
-		if (loc.pack == pack)
-			loc = (struct qs_chunk_loc){0};
-	}
-	(void)pthread_mutex_unlock(&index->lock);
-	if (rc == QS_OK)
-		*out = loc;
 	return rc;
 }

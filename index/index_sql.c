@@ -39,16 +39,14 @@ static const char *const sql[QS_SQL_STATEMENTS] = {
 	[QS_SQL_CHUNK_ANY] = "SELECT 1 FROM chunks LIMIT 1",
 	[QS_SQL_CHUNK_GET] =
 		"SELECT pack, frame, off, len FROM chunks WHERE id = ?1",
-	[QS_SQL_CHUNK_OTHER] =
-		"SELECT pack, frame, off, len FROM chunks"
-		" WHERE id = ?1 AND pack <> ?2"
-		" UNION ALL SELECT pack, frame, off, len FROM spares"
-		" WHERE id = ?1 AND pack <> ?2 LIMIT 1",
 	[QS_SQL_CHUNK_ADD] =
 		"INSERT INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)"
 		" ON CONFLICT (id) DO NOTHING",
 	[QS_SQL_CHUNK_DROP] =
 		"DELETE FROM chunks WHERE id = ?1 AND pack = ?2",
+	[QS_SQL_SPARE_GET] =
+		"SELECT pack, frame, off, len FROM spares"
+		" WHERE id = ?1 AND pack > ?2 ORDER BY pack LIMIT 1",
 	[QS_SQL_SPARE_ADD] =
 		"INSERT INTO spares VALUES (?1, ?2, ?3, ?4, ?5)"
 		" ON CONFLICT (id, pack) DO NOTHING",

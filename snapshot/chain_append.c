@@ -66,6 +66,30 @@ broken(const struct qs_folder *folder, uint64_t seq, const char *what,
 		folder->store->place, seq, what);
 }
 
+/* Whose key several machines hold. */
+static bool
+is_admin(const struct qs_folder *folder, const struct qs_chain *chain)
+{
+	return memcmp(chain->device, qs_keys_adm_pk(folder->keys),
+		QS_DEVICE_LEN) == 0;
+}
+
+/* Does a record with this seq and prev follow the head, or any branch? */
+static bool
+is_behind(const struct qs_chain *chain, uint64_t seq,
+	const struct qs_name *prev, bool is_shared)
+{
+	if (!is_shared)
+		return qs_name_compare(prev, &chain->head.name) == 0;
+	for (size_t i = chain->link_count; i-- > 0 &&
+		chain->links[i].seq + 1 >= seq;) {
+		if (chain->links[i].seq + 1 == seq &&
+			qs_name_compare(prev, &chain->links[i].name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Load the record, and see that it follows the chain's head. */
 static enum qs_code
 follow(struct qs_folder *folder, const struct qs_sign_key *signer,
@@ -74,11 +98,16 @@ follow(struct qs_folder *folder, const struct qs_sign_key *signer,
 {
 	struct qs_ref ref = {.area = QS_AREA_LOG, .name = link->name,
 		.seq = link->seq};
+	const bool is_shared = is_admin(folder, chain);
+	bool is_twin;
 	struct qs_buf bytes = {0};
 	struct qs_record record;
 	enum qs_code rc;
 
-	if (link->seq != (chain->has_head ? chain->head.seq + 1 : 0))
+	/* The admin's chain may have branches: another one of the newest. */
+	is_twin = is_shared && chain->has_head && link->seq == chain->head.seq;
+	if (!is_twin && link->seq != (chain->has_head ?
+		chain->head.seq + 1 : 0))
 		return broken(folder, link->seq,
 			"is there and the one before it is not", err);
 	memcpy(ref.device, chain->device, QS_DEVICE_LEN);
@@ -91,7 +120,7 @@ follow(struct qs_folder *folder, const struct qs_sign_key *signer,
 		memcmp(record.signer, signer->pk, 32) != 0 ||
 		memcmp(record.folder_id, folder->store->folder_id,
 			QS_FOLDER_ID_LEN) != 0 || (chain->has_head &&
-		qs_name_compare(&record.prev, &chain->head.name) != 0)) {
+		!is_behind(chain, link->seq, &record.prev, is_shared))) {
 		rc = broken(folder, link->seq,
 			"does not follow the one before it", err);
 		goto out;
@@ -133,7 +162,7 @@ refresh(struct qs_folder *folder, const struct qs_sign_key *signer,
 	for (size_t i = 0; rc == QS_OK && i < newer.count; i++)
 		rc = follow(folder, signer, chain, &newer.links[i], moved,
 			err);
-	if (rc == QS_OK && chain->is_forked)
+	if (rc == QS_OK && chain->is_forked && !is_admin(folder, chain))
 		rc = qs_fail(err, QS_ECORRUPT, "log of %s: two records of "
 			"this key have the number %" PRIu64 ": two machines "
 			"write with one key; remove device.key in %s to make "

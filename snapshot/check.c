@@ -117,21 +117,6 @@ check_tell_damage(struct check *check, const struct check_pack *pack,
 	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
 }
 
-/*
- * The note comes first: both are written at once then, and a check that is
- * killed leaves no pack that is forgotten and will not be looked for.
- */
-enum qs_code
-check_forget(struct check *check, const struct check_pack *pack,
-	struct qs_err *err)
-{
-	enum qs_code rc = qs_folder_note_absent(check->folder, &pack->name,
-		err);
-
-	return rc == QS_OK ? qs_index_forget(check->index, &pack->name, err) :
-		rc;
-}
-
 enum qs_code
 check_bad_pack(struct check *check, struct check_pack *pack,
 	const struct qs_err *cause, struct qs_err *err)
@@ -164,7 +149,9 @@ check_bad_pack(struct check *check, struct check_pack *pack,
 			"%.250s; files that need it are named below", hex,
 			bare_cause(cause->msg, hex));
 	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
-	rc = check_forget(check, pack, err);
+	rc = qs_folder_note_absent(check->folder, &pack->name, err);
+	if (rc == QS_OK)
+		rc = qs_index_forget(check->index, &pack->name, err);
 	pack->number = 0;
 	return rc;
 }
@@ -192,6 +179,8 @@ run(struct check *check, struct qs_err *err)
 {
 	enum qs_code rc = check_list(check, err);
 
+	if (rc == QS_OK)
+		rc = check_foreign(check, err);
 	if (rc == QS_OK)
 		rc = check_packs(check, err);
 	if (rc == QS_OK)

@@ -59,9 +59,6 @@ void check_tell(struct check *check, const char *path,
 QS_MUST_CHECK enum qs_code check_bad_pack(struct check *check,
 	struct check_pack *pack, const struct qs_err *cause,
 	struct qs_err *err);
-/* Out of the index, and to be looked for again. */
-QS_MUST_CHECK enum qs_code check_forget(struct check *check,
-	const struct check_pack *pack, struct qs_err *err);
 /* What is damaged of a pack that can be opened: told, counted. */
 void check_tell_damage(struct check *check, const struct check_pack *pack,
 	const struct check_found *found);
@@ -77,6 +74,14 @@ bool check_is_cancelled(const struct check *check);
 
 /* Fill check->packs from the log, the index and the store's listing. */
 QS_MUST_CHECK enum qs_code check_list(struct check *check,
+	struct qs_err *err);
+
+/* ---------------------------------------------------- check_foreign.c */
+
+/* A thing in the store that is none of its own: told, counted. */
+void check_see_foreign(struct check *check, const char *path);
+/* All such things outside of the objects' area, which check_list lists. */
+QS_MUST_CHECK enum qs_code check_foreign(struct check *check,
 	struct qs_err *err);
 
 /* ------------------------------------------------------ check_packs.c */

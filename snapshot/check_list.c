@@ -92,29 +92,6 @@ add_indexed(void *arg, uint32_t number, const struct qs_pack_ref *ref,
 	return QS_OK;
 }
 
-static bool
-is_our_temporary(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *base = slash == NULL ? path : slash + 1;
-
-	return strncmp(base, ".tmp-", 5) == 0;
-}
-
-static void
-see_foreign(struct check *check, const char *path)
-{
-	struct qs_err what;
-
-	/* A crash leaves them; the store sweeps them out by itself. */
-	if (is_our_temporary(path))
-		return;
-	check->result.foreign_files++;
-	(void)qs_fail(&what, QS_EEXIST, "%s in %s is no file of this store; "
-		"it does no harm", path, check->store->place);
-	check_tell(check, NULL, QS_NODE_FILE, 0, &what);
-}
-
 static enum qs_code
 see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
 {
@@ -124,7 +101,7 @@ see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	if (check_is_cancelled(check))
 		return qs_fail(err, QS_ECANCELED, "interrupted");
 	if (ref->foreign != NULL) {
-		see_foreign(check, ref->foreign);
+		check_see_foreign(check, ref->foreign);
 		return QS_OK;
 	}
 	pack = find(check, check->count, &ref->name);

@@ -226,8 +226,12 @@ check_settle(struct check *check, struct check_pack *pack,
 	if (is_another(pack, found))
 		return check_bad_pack(check, pack, &found->cause, err);
 	if (!is_right) {
+		/* Wanted again first: a crash in between must not lose it. */
 		if (pack->number != 0)
-			rc = check_forget(check, pack, err);
+			rc = qs_folder_note_absent(check->folder, &pack->name,
+				err);
+		if (rc == QS_OK && pack->number != 0)
+			rc = qs_index_forget(check->index, &pack->name, err);
 		if (rc == QS_OK)
 			rc = qs_index_add(check->index, &found->head.ref,
 				&found->dir, err);

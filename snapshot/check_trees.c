@@ -213,9 +213,12 @@ static enum qs_code
 enter_folder(struct trees *trees, const struct qs_content *content,
 	bool *is_new, struct qs_err *err)
 {
-	uint8_t key[QS_CONTENT_KEY];
+	uint8_t key[16];
 
-	qs_content_key(content, key);
+	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
+		(size_t)content->count * QS_REF_LEN));
+	/* The same references one level up or down are another content. */
+	key[0] ^= content->depth;
 	return qs_idset_add(&trees->folders, key, is_new, err);
 }
 

@@ -8,6 +8,8 @@
  * left for the node itself.  So equal bytes have equal lists, and appending
  * to a file changes the last list of each level only.
  */
+#include <stdlib.h>
+
 #include "snapshot/content_internal.h"
 
 #define LIST_VERSION 1
@@ -85,15 +87,21 @@ qs_list_decode(struct qs_span bytes, uint8_t expected_depth,
 	return QS_OK;
 }
 
-void
-qs_content_key(const struct qs_content *content,
-	uint8_t out[static QS_CONTENT_KEY])
+enum qs_code
+qs_content_list(struct qs_span bytes, uint8_t depth, uint64_t len,
+	struct qs_content *out, struct qs_err *err)
 {
-	uint8_t what[1 + 32] = {content->depth};
+	struct qs_content found = {.depth = depth};
+	uint64_t sum = 0;
+	enum qs_code rc = qs_list_decode(bytes, depth, &found.refs,
+		&found.count, &sum, err);
 
-	qs_hash_plain(what + 1, 32, qs_span(content->refs,
-		(size_t)content->count * QS_REF_LEN));
-	qs_hash_plain(out, QS_CONTENT_KEY, qs_span(what, sizeof(what)));
+	if (rc == QS_OK && sum != len)
+		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
+			"not add up to what its reference says");
+	if (rc == QS_OK)
+		*out = found;
+	return rc;
 }
 
 /* -------------------------------------------------------------- builder */
@@ -257,15 +265,12 @@ qs_content_cursor_init(struct qs_content_cursor *cursor,
 	return QS_OK;
 }
 
-void
-qs_content_cursor_clear(struct qs_content_cursor *cursor)
+static void
+leave_level(struct qs_content_cursor *cursor)
 {
-	if (cursor == NULL)
-		return;
-	for (size_t i = 1; i <= QS_CONTENT_DEPTH_MAX; i++)
-		qs_buf_clear(&cursor->levels[i].list);
-	cursor->top = 0;
-	cursor->levels[0].next = cursor->levels[0].count; /* at its end */
+	free(cursor->levels[cursor->top].owned);
+	cursor->levels[cursor->top].owned = NULL;
+	cursor->top--;
 }
 
 size_t
@@ -273,36 +278,19 @@ qs_content_cursor_bytes(const struct qs_content_cursor *cursor)
 {
 	size_t sum = 0;
 
-	for (size_t i = 1; i <= QS_CONTENT_DEPTH_MAX; i++)
-		sum += cursor->levels[i].list.cap;
+	for (size_t i = 1; i <= cursor->top; i++)
+		sum += (size_t)cursor->levels[i].count * QS_REF_LEN;
 	return sum;
 }
 
-/* The references of a list chunk, copied out of its frame. */
-static enum qs_code
-read_list(struct qs_source *source, const struct qs_id *id, uint64_t len,
-	uint8_t depth, struct qs_buf *list, struct qs_err *err)
+void
+qs_content_cursor_clear(struct qs_content_cursor *cursor)
 {
-	/* A reference tells the length of what is below it, not the list's. */
-	struct qs_fetch fetch = {.id = *id, .kind = QS_KIND_LIST, .len = 0};
-	const uint8_t *refs;
-	uint32_t count = 0;
-	uint64_t sum = 0;
-	enum qs_code rc;
-
-	list->len = 0;
-	rc = qs_source_fetch(source, &fetch, 1, err);
-	if (rc == QS_OK)
-		rc = qs_list_decode(qs_span(fetch.data, fetch.len), depth,
-			&refs, &count, &sum, err);
-	if (rc == QS_OK && sum != len)
-		rc = qs_fail(err, QS_ECORRUPT, "content list: its lengths do "
-			"not add up to what its reference says");
-	if (rc == QS_OK)
-		rc = qs_buf_append(list, refs, (size_t)count * QS_REF_LEN,
-			err);
-	qs_source_release(source, &fetch, 1);
-	return rc;
+	if (cursor == NULL)
+		return;
+	while (cursor->top > 0)
+		leave_level(cursor);
+	cursor->levels[0].next = cursor->levels[0].count; /* at its end */
 }
 
 /* Fetch the list chunk a reference names: it becomes the top level. */
@@ -310,20 +298,34 @@ static enum qs_code
 enter_list(struct qs_content_cursor *cursor, const struct qs_id *id,
 	uint64_t len, struct qs_err *err)
 {
-	const size_t top = cursor->top + 1;
 	const uint8_t depth =
 		(uint8_t)(cursor->levels[cursor->top].depth - 1);
-	struct qs_buf *list = &cursor->levels[top].list;
-	enum qs_code rc = read_list(cursor->source, id, len, depth, list,
-		err);
+	/* A reference tells the length of what is below it, not the list's. */
+	struct qs_fetch fetch = {.id = *id, .kind = QS_KIND_LIST, .len = 0};
+	struct qs_content list;
+	uint8_t *owned = NULL;
+	enum qs_code rc = qs_source_fetch(cursor->source, &fetch, 1, err);
 
+	if (rc == QS_OK)
+		rc = qs_content_list(qs_span(fetch.data, fetch.len), depth,
+			len, &list, err);
+	if (rc == QS_OK) {
+		owned = malloc((size_t)list.count * QS_REF_LEN);
+		if (owned == NULL)
+			rc = qs_fail_nomem(err, "reading a content list");
+		else
+			memcpy(owned, list.refs,
+				(size_t)list.count * QS_REF_LEN);
+	}
+	qs_source_release(cursor->source, &fetch, 1);
 	if (rc != QS_OK)
 		return rc;
-	cursor->levels[top].refs = list->data;
-	cursor->levels[top].count = (uint32_t)(list->len / QS_REF_LEN);
-	cursor->levels[top].depth = depth;
-	cursor->levels[top].next = 0;
-	cursor->top = top;
+	cursor->top++;
+	cursor->levels[cursor->top].refs = owned;
+	cursor->levels[cursor->top].owned = owned;
+	cursor->levels[cursor->top].count = list.count;
+	cursor->levels[cursor->top].depth = depth;
+	cursor->levels[cursor->top].next = 0;
 	return cursor->on_list == NULL ? QS_OK :
 		cursor->on_list(cursor->arg, id, err);
 }
@@ -343,7 +345,7 @@ qs_content_cursor_next(struct qs_content_cursor *cursor,
 		if (i == cursor->levels[top].count) {
 			if (top == 0)
 				break;
-			cursor->top--;
+			leave_level(cursor);
 			continue;
 		}
 		cursor->levels[top].next = i + 1;

@@ -21,17 +21,6 @@
 QS_MUST_CHECK enum qs_code qs_xattr_append(struct qs_buf *xattrs,
 	struct qs_span name, struct qs_span value, struct qs_err *err);
 
-/*
- * What tells contents apart: the depth too, as the same references mean
- * something else when they are taken for lists.
- */
-#define QS_CONTENT_KEY 16
-void qs_content_key(const struct qs_content *content,
-	uint8_t out[static QS_CONTENT_KEY]);
-
-/* The header of a tree chunk alone; *count is at most what has room. */
-QS_MUST_CHECK enum qs_code qs_tree_head_decode(struct qs_span tree,
-	uint32_t *count, struct qs_err *err);
 /* The order of names within a folder: bytes, shorter first; as memcmp. */
 int qs_name_order(struct qs_span a, struct qs_span b);
 
@@ -82,8 +71,9 @@ QS_MUST_CHECK enum qs_code qs_content_builder_finish(
 
 /*
  * The references of a content, one after the other; list chunks are fetched as
- * needed and copied (one of each level), so that between two calls nothing is
- * pinned.  The content is borrowed until clear.  One thread at a time.
+ * needed and copied out of their frames (one of each level): a walk through
+ * many folders would pin a frame of each else.  The content is borrowed until
+ * clear.  One thread at a time.
  */
 struct qs_content_cursor {
 	struct qs_source *source;
@@ -97,7 +87,7 @@ struct qs_content_cursor {
 		const uint8_t *refs;
 		uint32_t count, next;
 		uint8_t depth;
-		struct qs_buf list; /* holds refs; not of level 0 */
+		uint8_t *owned; /* what refs are; not of level 0 */
 	} levels[QS_CONTENT_DEPTH_MAX + 1];
 };
 
@@ -105,7 +95,7 @@ QS_MUST_CHECK enum qs_code qs_content_cursor_init(
 	struct qs_content_cursor *cursor, struct qs_source *source,
 	const struct qs_content *content, struct qs_err *err);
 void qs_content_cursor_clear(struct qs_content_cursor *cursor);
-/* What its lists hold in memory; what it borrows is not counted. */
+/* Of memory that it has now. */
 size_t qs_content_cursor_bytes(const struct qs_content_cursor *cursor);
 struct qs_content_piece {
 	struct qs_id id; /* zeros: a hole */

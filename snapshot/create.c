@@ -285,9 +285,8 @@ forget_vanished(struct create *create, const struct qs_name *name,
 		"has another size; what was in it and is still here is stored "
 		"anew", hex, create->store->place);
 	create_warn(create, "", &what);
-	rc = qs_index_forget(create->index, name, err);
-	return rc == QS_OK ? qs_folder_note_absent(create->folder, name, err) :
-		rc;
+	rc = qs_folder_note_absent(create->folder, name, err);
+	return rc == QS_OK ? qs_index_forget(create->index, name, err) : rc;
 }
 
 /*

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * diff: two trees side by side, folder by folder, in order of name.  A folder
- * whose content is the same on both sides is not read at all.  One that cannot
- * be read on one side is left out on both: what the other side has of it would
- * look new, or gone.
+ * whose content is the same on both sides is not read at all.
  */
 #include <stdlib.h>
 
 #include "snapshot/content_internal.h"
 #include "snapshot/dir_internal.h"
+#include "snapshot/folder_internal.h"
 #include "snapshot/idset_internal.h"
 
 struct side {
@@ -26,7 +25,9 @@ struct pair {
 struct diff {
 	struct qs_source *source;
 	bool metadata;
-	const struct qs_differ *differ;
+	qs_diff_fn fn;
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err);
+	void *arg;
 	struct qs_diff_stat stat;
 	struct qs_path path;
 	struct qs_buf line; /* the path as it is told */
@@ -36,9 +37,9 @@ struct diff {
 
 /* ------------------------------------------------------------- telling */
 
-/* The path at hand into diff->line. */
 static enum qs_code
-set_line(struct diff *diff, bool is_folder, struct qs_err *err)
+tell(struct diff *diff, const char *changes, bool is_folder,
+	struct qs_err *err)
 {
 	enum qs_code rc;
 
@@ -51,37 +52,24 @@ set_line(struct diff *diff, bool is_folder, struct qs_err *err)
 		rc = qs_buf_append(&diff->line, "/", 1, err);
 	if (rc == QS_OK)
 		rc = qs_buf_append(&diff->line, "", 1, err);
-	return rc;
-}
-
-static enum qs_code
-tell(struct diff *diff, const char *changes, bool is_folder,
-	struct qs_err *err)
-{
-	enum qs_code rc = set_line(diff, is_folder, err);
-
 	if (rc == QS_OK)
-		diff->differ->change(diff->differ->arg, changes,
-			(const char *)diff->line.data);
+		diff->fn(diff->arg, changes, (const char *)diff->line.data);
 	return rc;
 }
 
-/* The path at hand is left out; QS_ENOMEM is the failure of the whole. */
-static enum qs_code
-leave_out(struct diff *diff, const struct qs_err *trouble,
-	struct qs_err *err)
+/*
+ * What can't be read is gone around; false: it is no fault of an object, and
+ * the whole fails.
+ */
+static bool
+go_around(struct diff *diff, const struct qs_err *cause, struct qs_err *err)
 {
-	enum qs_code rc;
-
-	if (trouble->code == QS_ENOMEM) {
-		*err = *trouble;
-		return trouble->code;
+	if (!qs_is_object_fault(cause->code) && cause->code != QS_EIO) {
+		*err = *cause;
+		return false;
 	}
-	rc = set_line(diff, false, err);
-	if (rc == QS_OK)
-		diff->differ->trouble(diff->differ->arg,
-			(const char *)diff->line.data, trouble);
-	return rc;
+	diff->trouble(diff->arg, qs_path_text(&diff->path), cause);
+	return true;
 }
 
 static void
@@ -146,40 +134,33 @@ open_bytes(const struct diff *diff)
 
 /* Either may be NULL. */
 static enum qs_code
-open_pair(struct diff *diff, const struct qs_content *before,
+enter(struct diff *diff, const struct qs_content *before,
 	const struct qs_content *after, struct qs_err *err)
 {
 	struct pair pair = {.path_len = diff->path.buf.len};
+	struct qs_err cause;
 	enum qs_code rc;
 
 	if (diff->depth >= QS_DEPTH_MAX ||
 	    open_bytes(diff) > 2 * QS_WALK_BYTES_MAX)
-		return qs_fail(err, QS_ECORRUPT,
+		rc = qs_fail(&cause, QS_ECORRUPT,
 			"too many or too large folders in folders");
-	rc = grow(diff, err);
+	else
+		rc = grow(diff, &cause);
 	if (rc == QS_OK && before != NULL)
-		rc = qs_dir_read(diff->source, before, &pair.before.dir, err);
+		rc = qs_dir_read(diff->source, before, &pair.before.dir,
+			&cause);
 	if (rc == QS_OK && after != NULL)
-		rc = qs_dir_read(diff->source, after, &pair.after.dir, err);
+		rc = qs_dir_read(diff->source, after, &pair.after.dir,
+			&cause);
 	if (rc != QS_OK) {
 		qs_dir_close(pair.before.dir);
-		return rc;
+		return go_around(diff, &cause, err) ? QS_OK : err->code;
 	}
 	pair.before.at_end = before == NULL;
 	pair.after.at_end = after == NULL;
 	diff->pairs[diff->depth++] = pair;
 	return QS_OK;
-}
-
-/* The folder at the path at hand comes next, or is told and left out. */
-static enum qs_code
-enter(struct diff *diff, const struct qs_content *before,
-	const struct qs_content *after, struct qs_err *err)
-{
-	struct qs_err trouble;
-
-	return open_pair(diff, before, after, &trouble) == QS_OK ? QS_OK :
-		leave_out(diff, &trouble, err);
 }
 
 static void
@@ -192,7 +173,7 @@ leave(struct diff *diff)
 }
 
 static enum qs_code
-advance(struct side *side, const char *which, struct qs_err *err)
+advance(struct side *side, struct qs_err *err)
 {
 	enum qs_code rc;
 
@@ -200,8 +181,7 @@ advance(struct side *side, const char *which, struct qs_err *err)
 		return QS_OK;
 	rc = qs_dir_next(side->dir, &side->node, &side->at_end, err);
 	if (rc != QS_OK)
-		return qs_fail_while(err, "left out, as it cannot be read in "
-			"the %s snapshot", which);
+		return rc;
 	side->has_node = !side->at_end;
 	return QS_OK;
 }
@@ -272,7 +252,7 @@ bytes_beyond(struct diff *diff, const struct qs_node *a,
 
 	/* Over a million chunks: the set would not be small any more. */
 	if (a->content.depth > 1 || b->content.depth > 1) {
-		*bytes = a->size;
+		*bytes += a->size;
 		return QS_OK;
 	}
 	rc = qs_content_each(diff->source, &b->content, collect, &set, err);
@@ -280,28 +260,24 @@ bytes_beyond(struct diff *diff, const struct qs_node *a,
 		rc = qs_content_each(diff->source, &a->content,
 			count_missing, &tally, err);
 	qs_idset_clear(&set);
-	*bytes = tally.bytes;
+	if (rc == QS_OK)
+		*bytes += tally.bytes;
 	return rc;
 }
 
-/* That it has changed is known, and told, even if its lists can't be read. */
 static enum qs_code
 changed_file(struct diff *diff, const struct qs_node *before,
 	const struct qs_node *after, struct qs_err *err)
 {
-	struct qs_err trouble;
-	uint64_t more = 0, less = 0;
+	struct qs_err cause;
 	enum qs_code rc;
 
 	diff->stat.files_changed++;
-	rc = bytes_beyond(diff, after, before, &more, &trouble);
+	rc = bytes_beyond(diff, after, before, &diff->stat.bytes_new, &cause);
 	if (rc == QS_OK)
-		rc = bytes_beyond(diff, before, after, &less, &trouble);
-	if (rc != QS_OK)
-		return leave_out(diff, &trouble, err);
-	diff->stat.bytes_new += more;
-	diff->stat.bytes_removed += less;
-	return QS_OK;
+		rc = bytes_beyond(diff, before, after,
+			&diff->stat.bytes_removed, &cause);
+	return rc == QS_OK || go_around(diff, &cause, err) ? QS_OK : err->code;
 }
 
 /* --------------------------------------------------------------- nodes */
@@ -372,18 +348,21 @@ step(struct diff *diff, struct qs_err *err)
 {
 	struct pair *pair = &diff->pairs[diff->depth - 1];
 	struct side *before = &pair->before, *after = &pair->after;
-	struct qs_err trouble;
 	struct qs_node a, b;
+	struct qs_err cause;
 	int order;
 	enum qs_code rc;
 
 	qs_path_cut(&diff->path, pair->path_len);
-	rc = advance(before, "first", &trouble);
+	rc = advance(before, &cause);
 	if (rc == QS_OK)
-		rc = advance(after, "second", &trouble);
+		rc = advance(after, &cause);
 	if (rc != QS_OK) {
+		/* One side without the other would all be told as changed. */
+		if (!go_around(diff, &cause, err))
+			return err->code;
 		leave(diff);
-		return leave_out(diff, &trouble, err);
+		return QS_OK;
 	}
 	if (before->at_end && after->at_end) {
 		leave(diff);
@@ -411,12 +390,12 @@ step(struct diff *diff, struct qs_err *err)
 
 enum qs_code
 qs_diff(struct qs_source *source, const struct qs_content *before,
-	const struct qs_content *after, bool metadata,
-	const struct qs_differ *differ, struct qs_diff_stat *stat,
-	struct qs_err *err)
+	const struct qs_content *after, bool metadata, qs_diff_fn fn,
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err),
+	void *arg, struct qs_diff_stat *stat, struct qs_err *err)
 {
-	struct diff diff = {.source = source, .metadata = metadata,
-		.differ = differ};
+	struct diff diff = {.source = source, .metadata = metadata, .fn = fn,
+		.trouble = trouble, .arg = arg};
 	enum qs_code rc = QS_OK;
 
 	if (!same_content(before, after))

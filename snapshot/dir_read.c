@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * dir_read: a folder's nodes, part by part.  Parts and lists are copied out of
- * their frames: a walk through many levels then keeps these and not frames.
+ * dir_read: a folder's nodes, part by part.  A part is copied out of its
+ * frame: a walk through many levels then keeps small parts and not frames.
  */
 #include <stdlib.h>
 
@@ -69,11 +69,8 @@ qs_dir_close(struct qs_dir *dir)
 size_t
 qs_dir_bytes(const struct qs_dir *dir)
 {
-	const size_t refs = dir->refs == NULL ? 0 :
+	return dir->part.cap + qs_content_cursor_bytes(&dir->cursor) +
 		(size_t)dir->cursor.levels[0].count * QS_REF_LEN;
-
-	return sizeof(*dir) + dir->part.cap + refs +
-		qs_content_cursor_bytes(&dir->cursor);
 }
 
 /* The next part; *end when there is none. */

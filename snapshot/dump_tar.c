@@ -1,28 +1,40 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * dump_tar: a subtree as a tar archive (pax).  A file whose bytes can't be
+ * dump_tar: a subtree as a tar archive (pax).
+ *
+ * Two writers of libarchive write turns of one archive, as one that was told
+ * that names are any bytes says so of every entry, and GNU tar then warns at
+ * each: names that are UTF-8 go to one, the others to the other.
+ *
+ * A file whose bytes can't be
  * read is left out when none of it was written yet, else padded with zeros to
  * the size that its header gives; either is told as a warning.
  */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "snapshot/dump_internal.h"
 #include "snapshot/restore_internal.h"
+
+#define TAR_BUFFER ((size_t)1 << 16)
 
 struct tar {
 	struct qs_source *source;
 	const struct qs_report *report;
 	const char *prefix;
 	int fd;
-	struct archive *archive;
+	struct archive *utf8, *binary;
+	struct archive *archive; /* which of the two has the entry */
+	locale_t locale, before; /* in which the names are UTF-8 */
 	struct archive_entry *entry;
 	struct restore_links links;
 	struct qs_buf path, scratch;
+	struct qs_buf out; /* not written yet */
+	bool is_over;       /* what is written now goes nowhere */
 	bool is_header_out; /* of the file being written */
 	uint64_t written;   /* of its bytes */
 	enum qs_code rc;    /* what ends it all, with failure */
@@ -58,13 +70,32 @@ fail_archive(struct tar *tar, struct qs_err *err)
 		why != NULL ? why : "unknown cause");
 }
 
-/* What libarchive wants to be written. */
+static enum qs_code
+flush_out(struct tar *tar)
+{
+	const enum qs_code rc = qs_fd_write(tar->fd, tar->out.data,
+		tar->out.len, &tar->io);
+
+	tar->out.len = 0;
+	return rc;
+}
+
+/* What libarchive wants to be written: small parts, so that turns can end. */
 static la_ssize_t
 write_out(struct archive *archive, void *arg, const void *data, size_t len)
 {
 	struct tar *tar = arg;
+	enum qs_code rc = QS_OK;
 
-	if (qs_fd_write(tar->fd, data, len, &tar->io) == QS_OK)
+	if (tar->is_over)
+		return (la_ssize_t)len;
+	if (tar->out.len + len > TAR_BUFFER)
+		rc = flush_out(tar);
+	if (rc == QS_OK)
+		rc = len < TAR_BUFFER ?
+			qs_buf_append(&tar->out, data, len, &tar->io) :
+			qs_fd_write(tar->fd, data, len, &tar->io);
+	if (rc == QS_OK)
 		return (la_ssize_t)len;
 	archive_set_error(archive, EIO, "%s", tar->io.msg);
 	return -1;
@@ -138,8 +169,9 @@ fill_entry(struct tar *tar, const struct qs_node *node)
 		archive_entry_set_rdevminor(entry, node->rdev_minor);
 	}
 	while (qs_xattr_next(&at, &name, &value))
-		archive_entry_xattr_add_entry(entry, text(tar, name),
-			value.data, value.len);
+		if (!qs_dump_acl(entry, name, value))
+			archive_entry_xattr_add_entry(entry, text(tar, name),
+				value.data, value.len);
 }
 
 /* Another name of what is in the archive already. */
@@ -163,10 +195,38 @@ fill_link(struct tar *tar, const struct qs_node *node)
 	}
 }
 
+static bool
+is_text(const char *name)
+{
+	return name == NULL || qs_dump_is_utf8(name);
+}
+
+/* Who writes the entry that is filled. */
+static struct archive *
+writer_for(const struct tar *tar)
+{
+	struct archive_entry *entry = tar->entry;
+
+	return tar->utf8 != NULL && is_text(archive_entry_pathname(entry)) &&
+		is_text(archive_entry_hardlink(entry)) &&
+		is_text(archive_entry_symlink(entry)) &&
+		is_text(archive_entry_uname(entry)) &&
+		is_text(archive_entry_gname(entry)) ? tar->utf8 : tar->binary;
+}
+
 static enum qs_code
 put_header(struct tar *tar, struct qs_err *err)
 {
-	/* ARCHIVE_WARN: a name that is no UTF-8, and is written as it is. */
+	struct archive *last = tar->archive;
+
+	tar->archive = writer_for(tar);
+	/* The last entry's padding comes before the other's turn. */
+	if (last != NULL && last != tar->archive &&
+	    archive_write_finish_entry(last) != ARCHIVE_OK) {
+		tar->archive = last;
+		return fail_archive(tar, err);
+	}
+	/* ARCHIVE_WARN: it is written, but not in the best way. */
 	if (archive_write_header(tar->archive, tar->entry) < ARCHIVE_WARN)
 		return fail_archive(tar, err);
 	tar->is_header_out = true;
@@ -234,7 +294,7 @@ static enum qs_visit_next
 see(void *arg, const struct qs_visit *visit)
 {
 	struct tar *tar = arg;
-	struct qs_err *err = &tar->failure;
+	struct qs_err *err = &tar->failure, lack;
 
 	if (visit->what == QS_VISIT_LEAVE || visit->depth == 0)
 		return QS_VISIT_GO;
@@ -245,13 +305,16 @@ see(void *arg, const struct qs_visit *visit)
 	tar->rc = set_path(tar, visit, err);
 	if (tar->rc != QS_OK)
 		return QS_VISIT_STOP;
+	if (visit->node->type == QS_NODE_SOCKET) {
+		(void)qs_fail(&lack, QS_EUNSUPPORTED,
+			"left out: a tar archive can't hold a socket");
+		tell(tar, QS_EVENT_WARNING, visit->node, &lack);
+		return QS_VISIT_GO;
+	}
 	fill_entry(tar, visit->node);
 	fill_link(tar, visit->node);
 	if (tar->rc != QS_OK)
 		return QS_VISIT_STOP;
-	/* tar knows no sockets. */
-	if (visit->node->type == QS_NODE_SOCKET)
-		return QS_VISIT_GO;
 	tar->rc = visit->node->type == QS_NODE_FILE ?
 		put_file(tar, visit->node, err) : put_header(tar, err);
 	if (tar->rc != QS_OK)
@@ -276,19 +339,74 @@ see_trouble(void *arg, const char *path, const struct qs_err *trouble)
 }
 
 static enum qs_code
-open_archive(struct tar *tar, struct qs_err *err)
+open_writer(struct tar *tar, const char *options, struct archive **out,
+	struct qs_err *err)
 {
-	tar->archive = archive_write_new();
-	tar->entry = archive_entry_new();
-	if (tar->archive == NULL || tar->entry == NULL)
+	tar->archive = *out = archive_write_new();
+	if (tar->archive == NULL)
 		return qs_fail_nomem(err, "making an archive");
-	/* BINARY: names are bytes, whatever this machine's locale is. */
 	if (archive_write_set_format_pax(tar->archive) != ARCHIVE_OK ||
-	    archive_write_set_options(tar->archive, "hdrcharset=BINARY") !=
+	    archive_write_set_options(tar->archive, options) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(tar->archive, 0) !=
 	    ARCHIVE_OK || archive_write_open(tar->archive, tar, NULL,
 	    write_out, NULL) != ARCHIVE_OK)
 		return fail_archive(tar, err);
+	tar->archive = NULL;
 	return QS_OK;
+}
+
+static enum qs_code
+open_archive(struct tar *tar, struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+
+	tar->entry = archive_entry_new();
+	if (tar->entry == NULL)
+		return qs_fail_nomem(err, "making an archive");
+	/* Names are what they are, whatever this machine's locale is. */
+	tar->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (tar->locale != (locale_t)0) {
+		tar->before = uselocale(tar->locale);
+		rc = open_writer(tar, "xattrheader=SCHILY", &tar->utf8, err);
+	}
+	return rc != QS_OK ? rc : open_writer(tar,
+		"xattrheader=SCHILY,hdrcharset=BINARY", &tar->binary, err);
+}
+
+/* The end of the archive is one writer's alone; the other's is thrown away. */
+static enum qs_code
+close_archive(struct tar *tar, struct qs_err *err)
+{
+	struct archive *last = tar->archive != NULL ? tar->archive :
+		tar->binary;
+	enum qs_code rc = QS_OK;
+
+	tar->archive = last;
+	if (archive_write_close(last) != ARCHIVE_OK)
+		rc = fail_archive(tar, err);
+	if (rc == QS_OK && flush_out(tar) != QS_OK)
+		rc = fail_archive(tar, err);
+	return rc;
+}
+
+static void
+clear(struct tar *tar)
+{
+	/* Each would write an end of its own. */
+	tar->is_over = true;
+	if (tar->utf8 != NULL)
+		(void)archive_write_free(tar->utf8);
+	if (tar->binary != NULL)
+		(void)archive_write_free(tar->binary);
+	archive_entry_free(tar->entry);
+	if (tar->locale != (locale_t)0) {
+		(void)uselocale(tar->before);
+		freelocale(tar->locale);
+	}
+	restore_links_clear(&tar->links);
+	qs_buf_clear(&tar->path);
+	qs_buf_clear(&tar->scratch);
+	qs_buf_clear(&tar->out);
 }
 
 enum qs_code
@@ -312,13 +430,8 @@ qs_dump_tar(struct qs_source *source, const struct qs_content *root,
 		*err = tar.failure;
 		rc = tar.rc;
 	}
-	if (rc == QS_OK && archive_write_close(tar.archive) != ARCHIVE_OK)
-		rc = fail_archive(&tar, err);
-	if (tar.archive != NULL)
-		(void)archive_write_free(tar.archive);
-	archive_entry_free(tar.entry);
-	restore_links_clear(&tar.links);
-	qs_buf_clear(&tar.path);
-	qs_buf_clear(&tar.scratch);
+	if (rc == QS_OK)
+		rc = close_archive(&tar, err);
+	clear(&tar);
 	return rc;
 }

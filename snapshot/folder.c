@@ -64,6 +64,8 @@ qs_time_text(uint64_t time_ms, char out[static QS_TIME_TEXT])
 void
 qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble)
 {
+	folder->has_hiccup |= trouble->code == QS_EIO ||
+		trouble->code == QS_ENET;
 	folder->trouble(folder->trouble_arg, trouble);
 }
 
@@ -120,10 +122,8 @@ out:
 }
 
 void
-qs_folder_close(struct qs_folder *folder)
+qs_folder_clear_log(struct qs_folder *folder)
 {
-	if (folder == NULL)
-		return;
 	for (size_t i = 0; i < folder->chain_count; i++) {
 		free(folder->chains[i].links);
 		qs_cover_clear(&folder->chains[i].cover);
@@ -137,6 +137,27 @@ qs_folder_close(struct qs_folder *folder)
 	free(folder->retired);
 	free(folder->marks);
 	free(folder->mark_met);
+	folder->chains = NULL;
+	folder->snapshots = NULL;
+	folder->retired = NULL;
+	folder->marks = NULL;
+	folder->mark_met = NULL;
+	folder->chain_count = folder->chain_cap = 0;
+	folder->snapshot_count = folder->snapshot_cap = 0;
+	folder->retired_count = folder->retired_cap = 0;
+	folder->mark_count = 0;
+	folder->retire_seen = folder->note_ms = folder->last_seq = 0;
+	folder->has_genesis = folder->marks_unknown = false;
+	folder->is_certified = folder->is_revoked = false;
+	folder->refuse.code = QS_OK;
+}
+
+void
+qs_folder_close(struct qs_folder *folder)
+{
+	if (folder == NULL)
+		return;
+	qs_folder_clear_log(folder);
 	qs_opener_free(folder->opener);
 	qs_index_close(folder->index);
 	qs_secret_free(folder->device);

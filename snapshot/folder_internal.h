@@ -85,6 +85,12 @@ struct qs_folder {
 	size_t retired_count, retired_cap;
 	uint64_t retire_seen; /* highest seq of a RETIRE record; 0: none */
 	uint64_t note_ms;     /* the latest time of a note */
+
+	/* What the log's listing came to when it was reloaded last. */
+	bool has_listing;
+	bool has_hiccup; /* something could not be read that may be there */
+	uint8_t listing[32];
+	uint64_t listing_count;
 };
 
 /* folder.c */
@@ -94,6 +100,8 @@ QS_MUST_CHECK enum qs_code qs_folder_new(struct qs_store *store,
 	const struct qs_slot_secret *secret,
 	const struct qs_folder_options *options, struct qs_folder **out,
 	struct qs_err *err);
+/* What the log has said: free, as before the first walk. */
+void qs_folder_clear_log(struct qs_folder *folder);
 void qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble);
 /* NULL where it is unknown. */
 struct qs_chain *qs_folder_chain(const struct qs_folder *folder,

@@ -12,7 +12,7 @@
 
 /* A key or marks that can't be read stop writing, not reading. */
 static enum qs_code
-load_state(struct qs_folder *folder, struct qs_err *err)
+load_key(struct qs_folder *folder, struct qs_err *err)
 {
 	struct qs_err fault;
 	enum qs_code rc;
@@ -26,6 +26,17 @@ load_state(struct qs_folder *folder, struct qs_err *err)
 	}
 	if (rc != QS_OK)
 		folder->device_err = fault;
+	return QS_OK;
+}
+
+static enum qs_code
+load_marks(struct qs_folder *folder, struct qs_err *err)
+{
+	struct qs_err fault;
+	enum qs_code rc;
+
+	if (folder->in_memory)
+		return QS_OK;
 	rc = qs_marks_load(folder, &fault);
 	if (rc == QS_OK)
 		return QS_OK;
@@ -132,19 +143,13 @@ save_marks(struct qs_folder *folder, struct qs_err *err)
 	return QS_OK;
 }
 
-enum qs_code
-qs_folder_open(struct qs_store *store, const struct qs_slot_secret *secret,
-	const struct qs_folder_options *options, struct qs_folder **out,
-	struct qs_err *err)
+/* What was remembered, what the log says now, and the index after it. */
+static enum qs_code
+take_log(struct qs_folder *folder, struct qs_err *err)
 {
-	struct qs_folder *folder = NULL;
 	struct qs_buf wanted = {0};
-	enum qs_code rc = qs_folder_new(store, secret, options, &folder, err);
+	enum qs_code rc = load_marks(folder, err);
 
-	if (rc == QS_OK)
-		rc = load_state(folder, err);
-	if (rc == QS_OK && !options->without_index)
-		rc = open_index(folder, err);
 	if (rc == QS_OK)
 		rc = qs_folder_walk(folder, &wanted, err);
 	if (rc != QS_OK)
@@ -156,12 +161,92 @@ qs_folder_open(struct qs_store *store, const struct qs_slot_secret *secret,
 		rc = qs_retired_slots_check(folder, err);
 	if (rc == QS_OK && folder->index != NULL)
 		rc = qs_folder_sync_index(folder, &wanted, err);
+out:
+	qs_buf_clear(&wanted);
+	return rc;
+}
+
+enum qs_code
+qs_folder_open(struct qs_store *store, const struct qs_slot_secret *secret,
+	const struct qs_folder_options *options, struct qs_folder **out,
+	struct qs_err *err)
+{
+	struct qs_folder *folder = NULL;
+	enum qs_code rc = qs_folder_new(store, secret, options, &folder, err);
+
+	if (rc == QS_OK)
+		rc = load_key(folder, err);
+	if (rc == QS_OK && !options->without_index)
+		rc = open_index(folder, err);
+	if (rc == QS_OK)
+		rc = take_log(folder, err);
 	if (rc != QS_OK)
 		goto out;
 	*out = folder;
 	folder = NULL; /* handed over */
 out:
-	qs_buf_clear(&wanted);
 	qs_folder_close(folder);
 	return rc;
+}
+
+/* -------------------------------------------------------------- reload */
+
+struct listing {
+	uint8_t sum[32];
+	uint64_t count;
+};
+
+/* Names are hashes: in whatever order they come, their sum tells. */
+static enum qs_code
+add_listed(void *arg, const struct qs_ref *ref, struct qs_err *err)
+{
+	struct listing *listing = (struct listing *)arg;
+
+	(void)err;
+	if (ref->foreign != NULL)
+		return QS_OK;
+	for (size_t i = 0; i < sizeof(listing->sum); i++)
+		listing->sum[i] ^= ref->name.b[i];
+	listing->count++;
+	return QS_OK;
+}
+
+enum qs_code
+qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
+{
+	struct qs_folder before = *folder;
+	struct listing listing = {.count = 0};
+	struct qs_store *store = folder->store;
+	enum qs_code rc = store->ops->list(store->self, QS_AREA_LOG,
+		add_listed, &listing, err);
+
+	if (rc != QS_OK)
+		return rc;
+	*changed = !folder->has_listing ||
+		folder->listing_count != listing.count ||
+		memcmp(folder->listing, listing.sum, 32) != 0;
+	if (!*changed)
+		return QS_OK;
+	/* Emptied without freeing: before has it all. */
+	folder->chain_count = folder->snapshot_count = 0;
+	folder->chains = NULL;
+	folder->snapshots = NULL;
+	folder->retired = NULL;
+	folder->marks = NULL;
+	folder->mark_met = NULL;
+	qs_folder_clear_log(folder);
+	folder->has_hiccup = false;
+	rc = take_log(folder, err);
+	if (rc != QS_OK) {
+		qs_folder_clear_log(folder);
+		before.opener = folder->opener; /* made when first needed */
+		*folder = before;
+		return rc;
+	}
+	qs_folder_clear_log(&before);
+	memcpy(folder->listing, listing.sum, sizeof(folder->listing));
+	folder->listing_count = listing.count;
+	/* What the system refused to read may be there the next time. */
+	folder->has_listing = !folder->has_hiccup;
+	return QS_OK;
 }

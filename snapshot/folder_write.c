@@ -80,12 +80,43 @@ certify(struct qs_folder *folder, struct qs_err *err)
 	return QS_OK;
 }
 
+/*
+ * This machine's chain can't be gone on with: two records have its newest
+ * number, or a record of it is gone and that was accepted (it may come back,
+ * and would then be the second one of its number).
+ */
+static bool
+is_chain_over(const struct qs_folder *folder)
+{
+	const struct qs_chain *chain = qs_folder_chain(folder,
+		folder->device->pk);
+
+	if (chain != NULL && chain->is_forked)
+		return true;
+	for (size_t i = 0; folder->accept_rollback && i < folder->mark_count;
+		i++) {
+		if (!folder->mark_met[i] && memcmp(folder->marks[i].device,
+			folder->device->pk, QS_DEVICE_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
 enum qs_code
 qs_folder_ensure_device(struct qs_folder *folder, struct qs_err *err)
 {
 	struct qs_sign_key *device = NULL;
 	enum qs_code rc = QS_OK;
 
+	if (folder->device != NULL && qs_keys_admin(folder->keys) != NULL &&
+		is_chain_over(folder)) {
+		rc = qs_device_key_make(folder, &device, err);
+		if (rc != QS_OK)
+			return rc;
+		qs_secret_free(folder->device);
+		folder->device = device;
+		folder->is_certified = false;
+	}
 	if (folder->device == NULL) {
 		/* Another process of this machine may have made one. */
 		rc = qs_device_key_load(folder, &device, err);

@@ -3,30 +3,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "snapshot/restore_internal.h"
 
-#define RESTORE_THREADS_MAX 64
 #define RESTORE_CACHE QS_SOURCE_CACHE
 
 /* ---------------------------------------------------------------- set up */
-
-/* 1024 folders in folders, and those of the files under way, are open. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
-	    limit.rlim_cur >= 2 * RESTORE_DIR_ROOM)
-		return;
-	limit.rlim_cur = limit.rlim_max < 2 * RESTORE_DIR_ROOM ?
-		limit.rlim_max : 2 * RESTORE_DIR_ROOM;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 static void
 warn_space(struct restore *restore, const struct qs_snapshot *snapshot)
@@ -56,7 +40,7 @@ warn_space(struct restore *restore, const struct qs_snapshot *snapshot)
 }
 
 static enum qs_code
-set_up(struct restore *restore, size_t threads, struct qs_err *err)
+set_up(struct restore *restore, struct qs_err *err)
 {
 	enum qs_code rc;
 	int count;
@@ -72,7 +56,7 @@ set_up(struct restore *restore, size_t threads, struct qs_err *err)
 		restore->group_count = count > 0 ? (size_t)count : 0;
 	}
 	qs_random(&restore->partial_base, sizeof(restore->partial_base));
-	restore->job_count = 2 * threads + 4;
+	restore_room_set(restore);
 	restore->jobs = calloc(restore->job_count, sizeof(*restore->jobs));
 	if (restore->jobs == NULL)
 		return qs_fail_nomem(err, "restoring");
@@ -97,17 +81,8 @@ tear_down(struct restore *restore)
 	qs_buf_clear(&restore->marks);
 	restore_links_clear(&restore->links);
 	pthread_cond_destroy(&restore->link_done);
+	pthread_cond_destroy(&restore->job_done);
 	pthread_mutex_destroy(&restore->lock);
-}
-
-static size_t
-thread_count(const struct qs_restore_options *options)
-{
-	size_t threads = options->threads;
-
-	if (threads == 0)
-		threads = qs_cpu_count() < 2 ? 2 : qs_cpu_count();
-	return threads > RESTORE_THREADS_MAX ? RESTORE_THREADS_MAX : threads;
 }
 
 /* ------------------------------------------------------------------- run */
@@ -132,10 +107,12 @@ static enum qs_code
 with_workers(struct restore *restore, const struct qs_node *node,
 	const char *prefix, struct restore_folder *target, struct qs_err *err)
 {
-	struct qs_thread *threads[RESTORE_THREADS_MAX] = {NULL};
-	const size_t count = thread_count(restore->options);
+	const size_t count = restore->thread_count;
+	struct qs_thread **threads = calloc(count, sizeof(*threads));
 	enum qs_code rc = QS_OK;
 
+	if (threads == NULL)
+		return qs_fail_nomem(err, "restoring");
 	for (size_t i = 0; rc == QS_OK && i < count; i++)
 		rc = qs_thread_start(&threads[i], restore_work_run, restore,
 			"restore", err);
@@ -144,6 +121,7 @@ with_workers(struct restore *restore, const struct qs_node *node,
 	qs_queue_close(restore->ready);
 	for (size_t i = 0; i < count; i++)
 		qs_thread_join(threads[i]);
+	free(threads);
 	return rc;
 }
 
@@ -245,8 +223,8 @@ qs_restore_tree(struct qs_source *source, const struct qs_content *root,
 	restore.failure.code = QS_OK;
 	(void)pthread_mutex_init(&restore.lock, NULL);
 	(void)pthread_cond_init(&restore.link_done, NULL);
-	raise_descriptors();
-	rc = set_up(&restore, thread_count(options), err);
+	(void)pthread_cond_init(&restore.job_done, NULL);
+	rc = set_up(&restore, err);
 	if (rc == QS_OK)
 		rc = make_prefix(options->subpath, &prefix, err);
 	if (rc == QS_OK)

@@ -114,13 +114,29 @@ out:
 
 /* ---------------------------------------------------------------- remove */
 
+static enum qs_node_type
+type_at(int fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		return QS_NODE_DIR;
+	return QS_NODE_FILE;
+}
+
 struct removal {
+	const struct restore *restore;
 	struct {
 		DIR *dir;
+		size_t path_len;
+		bool is_left; /* something in it is excluded */
 		char name[QS_NAME_MAX + 1];
 	} *levels;
 	size_t depth;
 	dev_t dev;
+	struct qs_buf path; /* in the snapshot, of the deepest folder */
+	bool is_left;       /* of what is removed as a whole */
 };
 
 static enum qs_code
@@ -142,6 +158,8 @@ descend(struct removal *removal, int folder_fd, const char *name,
 			"%s is on another file system", name);
 	}
 	removal->levels[removal->depth].dir = dir;
+	removal->levels[removal->depth].path_len = removal->path.len;
+	removal->levels[removal->depth].is_left = false;
 	(void)strncpy(removal->levels[removal->depth].name, name,
 		QS_NAME_MAX);
 	removal->levels[removal->depth].name[QS_NAME_MAX] = '\0';
@@ -149,28 +167,67 @@ descend(struct removal *removal, int folder_fd, const char *name,
 	return QS_OK;
 }
 
-/* The next entry of the deepest folder, or that folder itself. */
+/* Make path that of name in the deepest folder: is it excluded? */
 static enum qs_code
-remove_step(struct removal *removal, int folder_fd, struct qs_err *err)
+see_excluded(struct removal *removal, const char *name, bool *is_excluded,
+	struct qs_err *err)
+{
+	const struct qs_patterns *exclude = removal->restore->options->exclude;
+	enum qs_code rc;
+
+	*is_excluded = false;
+	if (exclude == NULL)
+		return QS_OK;
+	removal->path.len = removal->levels[removal->depth - 1].path_len;
+	rc = qs_buf_printf(&removal->path, err, "/%s", name);
+	if (rc == QS_OK)
+		rc = qs_buf_append(&removal->path, "", 1, err);
+	if (rc != QS_OK)
+		return rc;
+	removal->path.len--; /* the NUL */
+	*is_excluded = qs_patterns_match(exclude,
+		(const char *)removal->path.data, NULL);
+	return QS_OK;
+}
+
+static enum qs_code
+remove_entry(struct removal *removal, DIR *dir, const char *name,
+	struct qs_err *err)
+{
+	bool is_excluded;
+	enum qs_code rc = see_excluded(removal, name, &is_excluded, err);
+
+	if (rc != QS_OK)
+		return rc;
+	if (is_excluded) {
+		removal->levels[removal->depth - 1].is_left = true;
+		return QS_OK;
+	}
+	if (removal->restore->options->dry_run)
+		return type_at(dirfd(dir), name) != QS_NODE_DIR ? QS_OK :
+			descend(removal, dirfd(dir), name, err);
+	if (unlinkat(dirfd(dir), name, 0) == 0 || errno == ENOENT)
+		return QS_OK;
+	if (errno != EISDIR && errno != EPERM)
+		return qs_fail_errno(err, "cannot delete %s", name);
+	return descend(removal, dirfd(dir), name, err);
+}
+
+/* All that may go from the deepest folder is gone: that folder itself. */
+static enum qs_code
+ascend(struct removal *removal, int folder_fd, struct qs_err *err)
 {
 	const size_t top = removal->depth - 1;
-	DIR *dir = removal->levels[top].dir;
-	const struct dirent *entry = readdir(dir);
+	const bool is_left = removal->levels[top].is_left;
 	int above;
 
-	while (entry != NULL && is_dots(entry->d_name))
-		entry = readdir(dir);
-	if (entry != NULL) {
-		if (unlinkat(dirfd(dir), entry->d_name, 0) == 0 ||
-		    errno == ENOENT)
-			return QS_OK;
-		if (errno != EISDIR && errno != EPERM)
-			return qs_fail_errno(err, "cannot delete %s",
-				entry->d_name);
-		return descend(removal, dirfd(dir), entry->d_name, err);
-	}
-	(void)closedir(dir);
+	(void)closedir(removal->levels[top].dir);
 	removal->depth = top;
+	if (is_left && top > 0)
+		removal->levels[top - 1].is_left = true;
+	removal->is_left = is_left;
+	if (is_left || removal->restore->options->dry_run)
+		return QS_OK;
 	above = top > 0 ? dirfd(removal->levels[top - 1].dir) : folder_fd;
 	if (unlinkat(above, removal->levels[top].name, AT_REMOVEDIR) != 0)
 		return qs_fail_errno(err, "cannot delete folder %s",
@@ -178,41 +235,53 @@ remove_step(struct removal *removal, int folder_fd, struct qs_err *err)
 	return QS_OK;
 }
 
-enum qs_code
-restore_remove(int folder_fd, const char *name, struct qs_err *err)
+static enum qs_code
+remove_step(struct removal *removal, int folder_fd, struct qs_err *err)
 {
-	struct removal removal = {NULL, 0, 0};
+	DIR *dir = removal->levels[removal->depth - 1].dir;
+	const struct dirent *entry = readdir(dir);
+
+	while (entry != NULL && is_dots(entry->d_name))
+		entry = readdir(dir);
+	return entry == NULL ? ascend(removal, folder_fd, err) :
+		remove_entry(removal, dir, entry->d_name, err);
+}
+
+enum qs_code
+restore_remove(const struct restore *restore, int folder_fd, const char *name,
+	const char *path, bool *is_left, struct qs_err *err)
+{
+	const bool is_dry = restore->options->dry_run;
+	struct removal removal = {.restore = restore};
 	struct stat st;
 	enum qs_code rc;
 
-	if (unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT)
+	*is_left = false;
+	if (is_dry && type_at(folder_fd, name) != QS_NODE_DIR)
 		return QS_OK;
-	if (errno != EISDIR && errno != EPERM)
-		return qs_fail_errno(err, "cannot delete it");
+	if (!is_dry) {
+		if (unlinkat(folder_fd, name, 0) == 0 || errno == ENOENT)
+			return QS_OK;
+		if (errno != EISDIR && errno != EPERM)
+			return qs_fail_errno(err, "cannot delete it");
+	}
 	if (fstat(folder_fd, &st) != 0)
 		return qs_fail_errno(err, "cannot look at its folder");
 	removal.dev = st.st_dev;
 	removal.levels = calloc(REMOVE_DEPTH, sizeof(*removal.levels));
 	if (removal.levels == NULL)
 		return qs_fail_nomem(err, "deleting a folder");
-	rc = descend(&removal, folder_fd, name, err);
+	rc = qs_buf_append(&removal.path, path, strlen(path), err);
+	if (rc == QS_OK)
+		rc = descend(&removal, folder_fd, name, err);
 	while (rc == QS_OK && removal.depth > 0)
 		rc = remove_step(&removal, folder_fd, err);
 	while (removal.depth > 0)
 		(void)closedir(removal.levels[--removal.depth].dir);
 	free(removal.levels);
+	qs_buf_clear(&removal.path);
+	*is_left = removal.is_left;
 	return rc;
-}
-
-static enum qs_node_type
-type_at(int fd, const char *name)
-{
-	struct stat st;
-
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISDIR(st.st_mode))
-		return QS_NODE_DIR;
-	return QS_NODE_FILE;
 }
 
 static void
@@ -222,7 +291,7 @@ delete_one(struct restore *restore, const struct restore_folder *folder,
 	struct qs_node node = {.type = QS_NODE_FILE};
 	struct qs_buf path = {NULL, 0, 0};
 	const char *text;
-	bool below = false;
+	bool below = false, is_left = false;
 	struct qs_err err;
 	enum qs_code rc = restore_folder_path(folder, &path, &err);
 
@@ -238,13 +307,13 @@ delete_one(struct restore *restore, const struct restore_folder *folder,
 	text = (const char *)path.data;
 	if (restore_selects(restore, text, &below)) {
 		node.type = type_at(folder->fd, name);
-		if (!restore->options->dry_run)
-			rc = restore_remove(folder->fd, name, &err);
-		if (rc == QS_OK) {
+		rc = restore_remove(restore, folder->fd, name, text, &is_left,
+			&err);
+		if (rc != QS_OK) {
+			restore_warn(restore, text, &err);
+		} else if (!is_left) {
 			restore->files_deleted++;
 			restore_event(restore, QS_EVENT_DELETED, text, &node);
-		} else {
-			restore_warn(restore, text, &err);
 		}
 	}
 	qs_buf_clear(&path);

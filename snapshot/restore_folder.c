@@ -7,17 +7,23 @@
 
 #include "snapshot/restore_internal.h"
 
-#define OPEN_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define PASS_FOLDER (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Remember what is in what was opened: who owns what will be made in it. */
 static enum qs_code
-know(struct restore_folder *folder, struct qs_err *err)
+know(struct restore *restore, struct restore_folder *folder,
+	struct qs_err *err)
 {
 	struct stat st;
 
+	(void)atomic_fetch_add(&restore->open_folders, 1);
 	if (fstat(folder->fd, &st) != 0)
 		return qs_fail_errno(err, "cannot look at the folder");
+	/* Only what was there can have any: a new one's are dropped. */
+	folder->gives_acl = !folder->is_fresh &&
+		restore_acl_is_given(folder->fd);
 	folder->dev = st.st_dev;
+	folder->ino = st.st_ino;
 	folder->old_mode = st.st_mode & 07777;
 	folder->gid = (st.st_mode & S_ISGID) != 0 ? st.st_gid : getegid();
 	if (st.st_uid == geteuid() && geteuid() != 0 &&
@@ -51,7 +57,7 @@ restore_target_open(struct restore *restore, const char *prefix,
 	if (rc == QS_ENOTFOUND && restore->options->dry_run)
 		rc = QS_OK;
 	if (rc == QS_OK && folder->fd >= 0)
-		rc = know(folder, err);
+		rc = know(restore, folder, err);
 	if (rc != QS_OK) {
 		rc = qs_fail_while(err, "target %s", target);
 		goto out;
@@ -91,25 +97,26 @@ restore_folder_new(struct restore_folder *parent, const struct qs_node *node,
 }
 
 void
-restore_folder_look(struct restore_folder *folder)
+restore_folder_look(struct restore *restore, struct restore_folder *folder)
 {
 	struct qs_err ignored; /* making it will tell */
 
-	if (folder->fd >= 0 || folder->parent->fd < 0)
+	/* In a dry run the target itself may be missing. */
+	if (folder->fd >= 0 || folder->parent == NULL ||
+	    folder->parent->fd < 0)
 		return;
-	folder->fd = openat(folder->parent->fd, folder->name, OPEN_FOLDER);
-	if (folder->fd >= 0 && know(folder, &ignored) != QS_OK)
-		qs_fd_close(&folder->fd);
+	folder->fd = restore_room_open(restore, folder);
+	if (folder->fd >= 0 && know(restore, folder, &ignored) != QS_OK)
+		restore_room_close(restore, folder);
 }
 
 /* An old folder that its owner, who we are, has no right to read. */
 static int
-open_up(struct restore_folder *folder)
+open_up(struct restore *restore, struct restore_folder *folder)
 {
 	char path[64];
 	struct stat st;
-	int held = openat(folder->parent->fd, folder->name,
-		O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int held = openat(folder->parent->fd, folder->name, PASS_FOLDER);
 	int fd = -1;
 
 	if (held < 0)
@@ -117,12 +124,30 @@ open_up(struct restore_folder *folder)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
 	if (fstat(held, &st) == 0 && st.st_uid == geteuid() &&
 	    chmod(path, (st.st_mode & 07777) | 0700) == 0) {
-		fd = openat(folder->parent->fd, folder->name, OPEN_FOLDER);
+		fd = restore_room_open(restore, folder);
 		folder->is_opened_up = fd >= 0;
 		folder->old_mode = st.st_mode & 07777;
 	}
 	(void)close(held);
 	return fd;
+}
+
+/* What is no folder, where one should be: may it be removed? */
+static bool
+may_clear(const struct restore *restore, const struct restore_folder *folder)
+{
+	struct qs_node node;
+	struct qs_err ignored;
+	struct stat st;
+	size_t used;
+
+	if (restore->options->overwrite == QS_OVERWRITE_NEVER)
+		return false;
+	return restore->options->overwrite != QS_OVERWRITE_IF_NEWER ||
+		(qs_node_decode(qs_buf_span(&folder->entry), &node, &used,
+		&ignored) == QS_OK && fstatat(folder->parent->fd,
+		folder->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		restore_mtime(&st) < node.mtime_ns);
 }
 
 static enum qs_code
@@ -138,14 +163,14 @@ make_one(struct restore *restore, struct restore_folder *folder,
 			folder->is_fresh = true;
 		else if (errno != EEXIST)
 			return qs_fail_errno(err, "cannot make the folder");
-		folder->fd = openat(parent, folder->name, OPEN_FOLDER);
+		folder->fd = restore_room_open(restore, folder);
 		if (folder->fd < 0 && errno == EACCES)
-			folder->fd = open_up(folder);
+			folder->fd = open_up(restore, folder);
 		if (folder->fd >= 0)
 			break;
 		if ((errno != ENOTDIR && errno != ELOOP) || try > 2)
 			return qs_fail_errno(err, "cannot open the folder");
-		if (restore->options->overwrite == QS_OVERWRITE_NEVER)
+		if (!may_clear(restore, folder))
 			return qs_fail(err, QS_EEXIST, "something that is no "
 				"folder is in the way");
 		/* The link or file itself: it is never followed. */
@@ -153,8 +178,10 @@ make_one(struct restore *restore, struct restore_folder *folder,
 			return qs_fail_errno(err,
 				"cannot remove what is in the way");
 	}
+	if (folder->is_fresh && folder->parent->gives_acl)
+		restore_acl_drop(folder->fd);
 	old_mode = folder->old_mode;
-	rc = know(folder, err);
+	rc = know(restore, folder, err);
 	if (folder->is_opened_up && old_mode != 0)
 		folder->old_mode = old_mode;
 	return rc;
@@ -170,10 +197,13 @@ restore_folder_make(struct restore *restore, struct restore_folder *folder,
 
 		while (top->parent != NULL && top->parent->fd < 0)
 			top = top->parent;
+		if (top->is_parked)
+			return qs_fail(err, QS_ENOTFOUND,
+				"its folder could not be opened again");
 		if (top->parent == NULL)
 			return QS_OK; /* a dry run: the target is not there */
 		if (restore->options->dry_run) {
-			restore_folder_look(top);
+			restore_folder_look(restore, top);
 			if (top->fd < 0)
 				return QS_OK;
 			continue;
@@ -216,8 +246,8 @@ finish(struct restore *restore, struct restore_folder *folder)
 	if (rc == QS_OK && fstat(folder->fd, &st) != 0)
 		rc = qs_fail_errno(&err, "cannot look at the folder");
 	if (rc == QS_OK) {
-		had = (struct restore_had){st.st_uid, st.st_gid,
-			st.st_mode & 07777};
+		had = (struct restore_had){.uid = st.st_uid,
+			.gid = st.st_gid, .mode = st.st_mode & 07777};
 		rc = restore_meta_fd(restore, folder->fd, &node, &had, &err);
 	}
 	if (rc != QS_OK)
@@ -232,7 +262,7 @@ restore_folder_drop(struct restore *restore, struct restore_folder *folder)
 		struct restore_folder *parent = folder->parent;
 
 		finish(restore, folder);
-		qs_fd_close(&folder->fd);
+		restore_room_close(restore, folder);
 		qs_buf_clear(&folder->entry);
 		free(folder->name);
 		free(folder);
@@ -244,7 +274,8 @@ enum qs_code
 restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err)
 {
-	int fd = openat(target_fd, ".", OPEN_FOLDER);
+	/* O_PATH: those that are done may be such that none may list them. */
+	int fd = openat(target_fd, ".", PASS_FOLDER);
 
 	while (fd >= 0) {
 		const char *end = strchr(path, '/');
@@ -262,7 +293,7 @@ restore_open_parent(int target_fd, const char *path, int *out,
 		}
 		memcpy(part, path, (size_t)(end - path));
 		part[end - path] = '\0';
-		next = openat(fd, part, OPEN_FOLDER);
+		next = openat(fd, part, PASS_FOLDER);
 		if (next < 0)
 			break;
 		(void)close(fd);

@@ -30,7 +30,6 @@
 #define RESTORE_BYTES (1u << 20) /* of small files of a job */
 #define RESTORE_SEGMENT (4u << 20) /* of a large file */
 #define RESTORE_BLOCK 4096u    /* a run of zeros that can be a hole */
-#define RESTORE_DIR_ROOM 2048  /* descriptors, for 1024 folders in folders */
 #define RESTORE_PARTIAL 32     /* ".<12 hex>.partial" */
 
 struct restore_folder {
@@ -40,8 +39,11 @@ struct restore_folder {
 	bool is_fresh;  /* made by this run: nothing foreign is in it */
 	bool is_wanted; /* selected itself, not only on the way */
 	bool is_opened_up; /* its mode was old_mode */
+	bool gives_acl; /* to what is made in it */
 	uint32_t gid;   /* what is made in it gets */
+	bool is_parked; /* was open, and will be: see restore_room.c */
 	dev_t dev;
+	ino_t ino;
 	mode_t old_mode;
 	struct qs_buf entry; /* its node; empty: the target */
 	char *name;          /* of the target: "", or "/a/b" of a subpath */
@@ -134,14 +136,17 @@ struct restore {
 	_Atomic uint64_t partial_count;
 	struct qs_queue *idle, *ready;
 	struct restore_job *jobs;
-	size_t job_count;
+	size_t job_count, thread_count;
+	size_t folder_room; /* folders that may be open */
+	_Atomic size_t open_folders;
 	_Atomic bool is_stopped;
 	_Atomic uint64_t files_restored, others, dirs, bytes_restored, errors;
 	_Atomic uint64_t dropped_modes, dropped_xattrs, dropped_devices;
 	_Atomic uint64_t refused_xattrs; /* the file system takes none */
 	pthread_mutex_t lock;
-	pthread_cond_t link_done;
+	pthread_cond_t link_done, job_done;
 	/* guarded by lock: */
+	size_t jobs_out; /* with the workers */
 	struct qs_err failure; /* the first that stops all; code QS_OK: none */
 	struct qs_buf marks;   /* a bit for each number */
 	struct restore_owner owners[RESTORE_OWNERS];
@@ -189,6 +194,13 @@ bool restore_stopped(struct restore *restore);
 bool restore_selects(const struct restore *restore, const char *path,
 	bool *below);
 
+static inline int64_t
+restore_mtime(const struct stat *st)
+{
+	return (int64_t)((uint64_t)st->st_mtim.tv_sec * 1000000000u) +
+		st->st_mtim.tv_nsec;
+}
+
 /* ---------------------------------------------------- restore_walk.c */
 
 enum qs_code restore_walk(struct restore *restore,
@@ -197,6 +209,26 @@ enum qs_code restore_walk(struct restore *restore,
 /* One node that is not a folder, below the target at path + skip. */
 void restore_entry(struct restore *restore, struct restore_folder *folder,
 	const struct qs_node *node, const char *path, size_t skip);
+
+/* ---------------------------------- restore_link.c: the walker's alone */
+
+/*
+ * true: it is there now, as one more name.  Otherwise *link (or NULL) is what
+ * is to be told when it is written.  Only what this run wrote or found to be
+ * unchanged is ever linked to.
+ */
+bool restore_link_try(struct restore *restore, struct restore_folder *folder,
+	const struct qs_node *node, const char *path, size_t skip,
+	bool replaces, struct restore_link **link);
+/*
+ * An unchanged name (path: below the target) that is there already.  false: it
+ * is another file than the names before it.
+ */
+bool restore_link_keep(struct restore *restore, const struct stat *st,
+	const struct qs_node *node, const char *path);
+/* Symlinks and special files are made by the walker, not by a worker. */
+void restore_link_made(struct restore *restore, struct restore_folder *folder,
+	const char *name, struct restore_link *link, bool is_made);
 
 /* -------------------------------------------------- restore_folder.c */
 
@@ -208,16 +240,33 @@ enum qs_code restore_folder_new(struct restore_folder *parent,
 	const struct qs_node *node, struct restore_folder **out,
 	struct qs_err *err);
 /* Open it if it is there. */
-void restore_folder_look(struct restore_folder *folder);
+void restore_folder_look(struct restore *restore,
+	struct restore_folder *folder);
 /* Make it and those above; in a dry run: look. */
 enum qs_code restore_folder_make(struct restore *restore,
 	struct restore_folder *folder, struct qs_err *err);
 void restore_folder_take(struct restore_folder *folder);
 void restore_folder_drop(struct restore *restore,
 	struct restore_folder *folder); /* NULL is fine */
-/* The folder of path (below the target) by its components; *name: the rest. */
+/*
+ * The folder of path (below the target) by its components; *name: the rest.
+ * *out serves for *at() calls and can't be listed.
+ */
 enum qs_code restore_open_parent(int target_fd, const char *path, int *out,
 	const char **name, struct qs_err *err);
+
+/* ------------------------------------ restore_room.c: the walker's alone */
+
+/* How many threads, jobs and open folders the limit of descriptors allows. */
+void restore_room_set(struct restore *restore);
+/* Open a folder by its name in its parent, which is open; -1 and errno. */
+int restore_room_open(struct restore *restore, struct restore_folder *folder);
+/* Any thread; one that is not open is fine. */
+void restore_room_close(struct restore *restore,
+	struct restore_folder *folder);
+/* The walker leaves folder: the one above it is open again, or that is told. */
+void restore_room_return(struct restore *restore,
+	struct restore_folder *folder);
 
 /* ---------------------------------------------------- restore_work.c */
 
@@ -250,11 +299,13 @@ enum qs_code restore_rename(const struct restore_folder *folder,
 struct restore_had { /* what the new or old inode has */
 	uint32_t uid, gid;
 	mode_t mode;
+	bool inherits; /* was made where folders give ACLs: mode is a guess */
 };
 
 /*
- * Owner, mode, attributes, times: in that order, as each may undo parts of
- * the former.  All are tried; the first failure is given.
+ * Owner, user.* attributes, mode, other attributes, times: in that order, as
+ * each may undo or forbid parts of the others.  All are tried; the first
+ * failure is given.
  */
 enum qs_code restore_meta_fd(struct restore *restore, int fd,
 	const struct qs_node *node, const struct restore_had *had,
@@ -263,6 +314,11 @@ enum qs_code restore_meta_fd(struct restore *restore, int fd,
 enum qs_code restore_meta_path(struct restore *restore, int path_fd,
 	const struct qs_node *node, const struct restore_had *had,
 	struct qs_err *err);
+
+/* Has the folder an ACL for what is made in it? */
+bool restore_acl_is_given(int folder_fd);
+/* Those that a new folder was given. */
+void restore_acl_drop(int fd);
 
 /* ----------------------------------------------------- restore_node.c */
 
@@ -285,8 +341,13 @@ void restore_extra_free(struct restore_extra *extra); /* NULL is fine */
 /* Delete what comes before name (len 0: all that is left); skip name. */
 void restore_extra_upto(struct restore *restore, struct restore_extra *extra,
 	const struct restore_folder *folder, struct qs_span name);
-/* A file, or a folder with all that is in it, on the same device. */
-enum qs_code restore_remove(int folder_fd, const char *name,
+/*
+ * A file, or a folder with all that is in it, on the same device; path is its
+ * own in the snapshot.  What is excluded below it stays (*is_left), with the
+ * folders it is in.  In a dry run all stays, and *is_left is told.
+ */
+enum qs_code restore_remove(const struct restore *restore, int folder_fd,
+	const char *name, const char *path, bool *is_left,
 	struct qs_err *err);
 
 /* --------------------------------------------------- restore_verify.c */

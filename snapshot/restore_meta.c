@@ -10,6 +10,11 @@
 
 #include "snapshot/restore_internal.h"
 
+#define OWNER_FIRST ((size_t)4096) /* bytes of an owner's entry */
+#define OWNER_MAX ((size_t)1 << 24)
+#define ACL_ACCESS "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
+
 struct subject { /* fd, or path: "/proc/self/fd/N" of an O_PATH one */
 	int fd;
 	char path[40];
@@ -18,23 +23,44 @@ struct subject { /* fd, or path: "/proc/self/fd/N" of an O_PATH one */
 
 /* ---------------------------------------------------------------- owners */
 
-static bool
-ask_system(bool is_user, const char *name, uint32_t *id)
+/* 0, or errno; *id is set if *is_known. */
+static int
+ask_once(bool is_user, const char *name, char *scratch, size_t size,
+	uint32_t *id, bool *is_known)
 {
 	struct passwd user, *found_user = NULL;
 	struct group group, *found_group = NULL;
-	char scratch[4096];
+	int sys;
 
 	if (is_user) {
-		(void)getpwnam_r(name, &user, scratch, sizeof(scratch),
-			&found_user);
+		sys = getpwnam_r(name, &user, scratch, size, &found_user);
+		*is_known = found_user != NULL;
 		*id = found_user != NULL ? found_user->pw_uid : 0;
-		return found_user != NULL;
+		return sys;
 	}
-	(void)getgrnam_r(name, &group, scratch, sizeof(scratch),
-		&found_group);
+	sys = getgrnam_r(name, &group, scratch, size, &found_group);
+	*is_known = found_group != NULL;
 	*id = found_group != NULL ? found_group->gr_gid : 0;
-	return found_group != NULL;
+	return sys;
+}
+
+static bool
+ask_system(bool is_user, const char *name, uint32_t *id)
+{
+	bool is_known = false;
+	int sys = ERANGE;
+
+	/* A group comes with all of its members, however many those are. */
+	for (size_t size = OWNER_FIRST; sys == ERANGE && size <= OWNER_MAX;
+	    size *= 4) {
+		char *scratch = malloc(size);
+
+		if (scratch == NULL)
+			return false;
+		sys = ask_once(is_user, name, scratch, size, id, &is_known);
+		free(scratch);
+	}
+	return is_known;
 }
 
 static uint32_t
@@ -142,7 +168,7 @@ set_mode(struct restore *restore, const struct subject *subject,
 	int rc;
 
 	/* A change of owner clears the special bits: those are set anew. */
-	if (mode == had->mode && (mode & 07000) == 0)
+	if (mode == had->mode && (mode & 07000) == 0 && !had->inherits)
 		return QS_OK;
 	rc = subject->is_path ? chmod(subject->path, mode) :
 		fchmod(subject->fd, mode);
@@ -171,37 +197,77 @@ may_set(struct restore *restore, const char *name)
 	return false;
 }
 
+static int
+set_one(const struct subject *subject, const char *name, struct qs_span value)
+{
+	/* By way of /proc, as there is no call for what O_PATH holds. */
+	return subject->is_path ?
+		setxattr(subject->path, name, value.data, value.len, 0) :
+		fsetxattr(subject->fd, name, value.data, value.len, 0);
+}
+
+static enum qs_code
+fail_xattr(const char *name, struct qs_err *err)
+{
+	const enum qs_code rc = qs_fail_errno(err,
+		"cannot set its attribute %s", name);
+
+	/* The room of one inode is full and not the disk: the rest goes on. */
+	if (rc == QS_ENOSPC)
+		err->code = QS_EUNSUPPORTED;
+	return err->code;
+}
+
+/* Those that the user makes, or the others: see set_all. */
 static enum qs_code
 set_xattrs(struct restore *restore, const struct subject *subject,
-	const struct qs_node *node, struct qs_err *err)
+	const struct qs_node *node, bool of_user, struct qs_err *err)
 {
 	struct qs_span at = node->xattrs, name, value;
 	enum qs_code rc = QS_OK;
 
 	while (qs_xattr_next(&at, &name, &value)) {
 		char text[256];
-		int sys;
 
 		if (name.len >= sizeof(text))
 			continue;
 		memcpy(text, name.data, name.len);
 		text[name.len] = '\0';
-		if (!may_set(restore, text))
-			continue;
-		sys = subject->is_path ?
-			setxattr(subject->path, text, value.data, value.len,
-				0) :
-			fsetxattr(subject->fd, text, value.data, value.len,
-				0);
-		if (sys == 0)
+		if (begins(text, "user.") != of_user ||
+		    !may_set(restore, text) ||
+		    set_one(subject, text, value) == 0)
 			continue;
 		if (errno == ENOTSUP)
 			(void)atomic_fetch_add(&restore->refused_xattrs, 1);
 		else if (rc == QS_OK)
-			rc = qs_fail_errno(err, "cannot set its attribute %s",
-				text);
+			rc = fail_xattr(text, err);
 	}
 	return rc;
+}
+
+void
+restore_acl_drop(int fd)
+{
+	(void)fremovexattr(fd, ACL_DEFAULT);
+	(void)fremovexattr(fd, ACL_ACCESS);
+}
+
+bool
+restore_acl_is_given(int folder_fd)
+{
+	return fgetxattr(folder_fd, ACL_DEFAULT, NULL, 0) > 0;
+}
+
+static enum qs_code
+drop_acl(const struct subject *subject, struct qs_err *err)
+{
+	const int rc = subject->is_path ?
+		removexattr(subject->path, ACL_ACCESS) :
+		fremovexattr(subject->fd, ACL_ACCESS);
+
+	if (rc == 0 || errno == ENODATA || errno == ENOTSUP)
+		return QS_OK;
+	return qs_fail_errno(err, "cannot remove the ACL of its folder");
 }
 
 /* ------------------------------------------------------------------- all */
@@ -243,19 +309,27 @@ set_all(struct restore *restore, const struct subject *subject,
 	const struct qs_node *node, const struct restore_had *had,
 	struct qs_err *err)
 {
+	const bool is_symlink = subject->is_symlink;
 	struct qs_err first, trouble;
 	bool is_owned = false;
 
 	first.code = QS_OK;
 	note(set_owner(restore, subject, node, had, &is_owned, &trouble),
 		&trouble, &first);
-	if (!subject->is_symlink) {
+	/* The mode would be the ACL's mask, and let others in. */
+	if (had->inherits && !is_symlink)
+		note(drop_acl(subject, &trouble), &trouble, &first);
+	/* A mode without the right to write refuses them to its own owner. */
+	if (node->xattr_count > 0 && !is_symlink)
+		note(set_xattrs(restore, subject, node, true, &trouble),
+			&trouble, &first);
+	if (!is_symlink)
 		note(set_mode(restore, subject, node, had, is_owned,
 			&trouble), &trouble, &first);
-		if (node->xattr_count > 0)
-			note(set_xattrs(restore, subject, node, &trouble),
-				&trouble, &first);
-	}
+	/* ACLs go beyond the mode; a change of owner clears capabilities. */
+	if (node->xattr_count > 0)
+		note(set_xattrs(restore, subject, node, false, &trouble),
+			&trouble, &first);
 	note(set_times(subject, node, &trouble), &trouble, &first);
 	if (first.code != QS_OK)
 		*err = first;

@@ -77,7 +77,8 @@ set_meta(struct restore *restore, struct restore_folder *folder,
 		rc = qs_fail(err, QS_EEXIST, "something else took its place");
 		goto out;
 	}
-	had = (struct restore_had){st.st_uid, st.st_gid, st.st_mode & 07777};
+	had = (struct restore_had){st.st_uid, st.st_gid, st.st_mode & 07777,
+		folder->gives_acl};
 	rc = restore_meta_path(restore, fd, node, &had, err);
 out:
 	qs_fd_close(&fd);

@@ -123,7 +123,7 @@ restore_out_finish(struct restore *restore, struct restore_file *file,
 {
 	const struct qs_node *node = &file->node;
 	const struct restore_had had = {restore->euid, file->folder->gid,
-		0600};
+		0600, file->folder->gives_acl};
 	struct qs_err trouble;
 	struct stat st;
 	enum qs_code rc = QS_OK, meta;

@@ -30,17 +30,10 @@ struct walk {
 
 enum verdict { VERDICT_NEW, VERDICT_REPLACE, VERDICT_KEEP };
 
-static int64_t
-mtime_of(const struct stat *st)
-{
-	return (int64_t)((uint64_t)st->st_mtim.tv_sec * 1000000000u) +
-		st->st_mtim.tv_nsec;
-}
-
 static bool
 is_unchanged(const struct stat *st, const struct qs_node *node)
 {
-	if (mtime_of(st) != node->mtime_ns)
+	if (restore_mtime(st) != node->mtime_ns)
 		return false;
 	if (node->type == QS_NODE_FILE)
 		return S_ISREG(st->st_mode) &&
@@ -60,7 +53,7 @@ judge(const struct restore *restore, const struct stat *st,
 		return is_unchanged(st, node) ? VERDICT_KEEP :
 			VERDICT_REPLACE;
 	case QS_OVERWRITE_IF_NEWER:
-		return mtime_of(st) < node->mtime_ns ? VERDICT_REPLACE :
+		return restore_mtime(st) < node->mtime_ns ? VERDICT_REPLACE :
 			VERDICT_KEEP;
 	case QS_OVERWRITE_NEVER:
 		break;
@@ -68,113 +61,65 @@ judge(const struct restore *restore, const struct stat *st,
 	return VERDICT_KEEP;
 }
 
+/* A folder where the snapshot has none: away with it, if that is allowed. */
+static enum qs_code
+clear_way(const struct restore *restore, const struct restore_folder *folder,
+	const char *path, struct qs_err *err)
+{
+	const struct qs_restore_options *options = restore->options;
+	bool is_left = false;
+	enum qs_code rc;
+
+	/* Nothing tells whether what is in it is older. */
+	if (!options->delete_extra ||
+	    options->overwrite == QS_OVERWRITE_NEVER ||
+	    options->overwrite == QS_OVERWRITE_IF_NEWER)
+		return qs_fail(err, QS_EEXIST, "a folder is in the way");
+	rc = restore_remove(restore, folder->fd, strrchr(path, '/') + 1,
+		path, &is_left, err);
+	if (rc != QS_OK)
+		return qs_fail_while(err, "a folder is in the way");
+	return !is_left ? QS_OK : qs_fail(err, QS_EEXIST,
+		"a folder is in the way, and what is excluded is in it");
+}
+
+/* *st: what is there, unless the verdict is VERDICT_NEW. */
 static enum qs_code
 decide(const struct restore *restore, const struct restore_folder *folder,
-	const struct qs_node *node, const char *name, enum verdict *verdict,
-	struct qs_err *err)
+	const struct qs_node *node, const char *path, struct stat *st,
+	enum verdict *verdict, struct qs_err *err)
 {
-	enum qs_code rc = QS_OK;
-	struct stat st;
+	const char *name = strrchr(path, '/') + 1;
 
 	*verdict = VERDICT_NEW;
 	if (folder->is_fresh || folder->fd < 0)
 		return QS_OK;
-	if (fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(folder->fd, name, st, AT_SYMLINK_NOFOLLOW) != 0)
 		return errno == ENOENT ? QS_OK : qs_fail_errno(err,
 			"cannot look at what is there");
-	if (!S_ISDIR(st.st_mode)) {
-		*verdict = judge(restore, &st, node);
-		return QS_OK;
-	}
-	if (!restore->options->delete_extra)
-		return qs_fail(err, QS_EEXIST, "a folder is in the way");
-	if (!restore->options->dry_run)
-		rc = restore_remove(folder->fd, name, err);
-	return rc != QS_OK ? qs_fail_while(err, "a folder is in the way") :
-		QS_OK;
-}
-
-/* ------------------------------------------------------------- hard links */
-
-static enum link_state
-wait_for(struct restore *restore, struct restore_link *link)
-{
-	enum link_state state;
-
-	/* Its first name may still be in the job that is being filled. */
-	restore_flush(restore);
-	pthread_mutex_lock(&restore->lock);
-	while (link->state == LINK_PENDING)
-		pthread_cond_wait(&restore->link_done, &restore->lock);
-	state = link->state;
-	pthread_mutex_unlock(&restore->lock);
-	return state;
-}
-
-static bool
-is_pending(struct restore *restore, struct restore_link *link)
-{
-	bool pending;
-
-	pthread_mutex_lock(&restore->lock);
-	pending = link->state == LINK_PENDING;
-	pthread_mutex_unlock(&restore->lock);
-	return pending;
+	if (S_ISDIR(st->st_mode))
+		return clear_way(restore, folder, path, err);
+	*verdict = judge(restore, st, node);
+	return QS_OK;
 }
 
 /*
- * true: it is there now, as one more name.  Otherwise *link is what is to be
- * told when it is written: only what this run wrote is ever linked to.
+ * A name that may stay as it is, of a file with several.  One that is another
+ * file than the names before it becomes a link to those, where what has
+ * changed may be overwritten.
  */
-static bool
-try_link(struct restore *restore, struct restore_folder *folder,
-	const struct qs_node *node, const char *path, size_t skip,
-	bool replaces, struct restore_link **link)
+static enum verdict
+judge_link(struct restore *restore, const struct stat *st,
+	const struct qs_node *node, const char *path, size_t skip)
 {
-	const char *name = strrchr(path, '/') + 1;
-	struct restore_link *known =
-		restore_links_find(&restore->links, node->link_group);
-	enum link_state state;
-	struct qs_err err;
-
-	*link = NULL;
-	if (known == NULL) {
-		if (restore_links_add(&restore->links, node, path + skip,
-		    link, &err) != QS_OK)
-			restore_stop(restore, &err);
-		return false;
-	}
-	if (!restore_link_fits(known, node))
-		return false; /* it changed while it was saved */
-	state = is_pending(restore, known) ? wait_for(restore, known) :
-		known->state;
-	if (state == LINK_DONE && restore_link_make(restore, folder, known,
-	    name, replaces, &err) == QS_OK) {
-		if (++known->seen >= node->links)
-			restore_links_drop(&restore->links, known);
-		if (node->type == QS_NODE_FILE) {
-			(void)atomic_fetch_add(&restore->files_restored, 1);
-			(void)atomic_fetch_add(
-				&restore->report->progress->files_done, 1);
-			(void)atomic_fetch_add(
-				&restore->report->progress->bytes_done,
-				node->size);
-		} else {
-			(void)atomic_fetch_add(&restore->others, 1);
-		}
-		restore_event(restore, QS_EVENT_RESTORED, path, node);
-		return true;
-	}
-	if (state == LINK_DONE && !restore_stopped(restore)) {
-		(void)qs_fail_while(&err, "restored as a file of its own");
-		restore_note(restore, path, &err);
-	}
-	/* This one becomes the first. */
-	restore_links_drop(&restore->links, known);
-	if (restore_links_add(&restore->links, node, path + skip, link,
-	    &err) != QS_OK)
-		restore_stop(restore, &err);
-	return false;
+	/* Other bytes under a name that was not there would be a lie. */
+	if (restore->options->dry_run || node->link_group == 0 ||
+	    node->links < 2 || !is_unchanged(st, node))
+		return VERDICT_KEEP;
+	if (restore_link_keep(restore, st, node, path + skip) ||
+	    restore->options->overwrite != QS_OVERWRITE_IF_CHANGED)
+		return VERDICT_KEEP;
+	return VERDICT_REPLACE;
 }
 
 /* ---------------------------------------------------------------- entries */
@@ -207,29 +152,11 @@ add_file(struct restore *restore, struct restore_folder *folder,
 		restore_event(restore, QS_EVENT_RESTORED, path, node);
 		return;
 	}
-	if (node->link_group != 0 && node->links > 1 && try_link(restore,
-	    folder, node, path, skip, replaces, &file.link))
+	if (node->link_group != 0 && node->links > 1 && restore_link_try(
+	    restore, folder, node, path, skip, replaces, &file.link))
 		return;
 	restore_folder_take(folder);
 	restore_file_add(restore, &file, node, path);
-}
-
-/* Symlinks and special files are made here, not by a worker. */
-static void
-link_made(struct restore *restore, struct restore_folder *folder,
-	const char *name, struct restore_link *link, bool is_made)
-{
-	struct stat st = {0};
-
-	if (link == NULL)
-		return;
-	is_made = is_made && fstatat(folder->fd, name, &st,
-		AT_SYMLINK_NOFOLLOW) == 0;
-	pthread_mutex_lock(&restore->lock);
-	link->state = is_made ? LINK_DONE : LINK_FAILED;
-	link->dev = st.st_dev;
-	link->ino = st.st_ino;
-	pthread_mutex_unlock(&restore->lock);
 }
 
 static void
@@ -249,11 +176,12 @@ add_other(struct restore *restore, struct restore_folder *folder,
 		return;
 	}
 	if (!restore->options->dry_run) {
-		if (node->link_group != 0 && node->links > 1 && try_link(
-		    restore, folder, node, path, skip, replaces, &link))
+		if (node->link_group != 0 && node->links > 1 &&
+		    restore_link_try(restore, folder, node, path, skip,
+		    replaces, &link))
 			return;
 		rc = restore_node(restore, folder, node, name, replaces, &err);
-		link_made(restore, folder, name, link, rc == QS_OK);
+		restore_link_made(restore, folder, name, link, rc == QS_OK);
 		if (rc != QS_OK) {
 			restore_warn(restore, path, &err);
 			return;
@@ -269,6 +197,7 @@ restore_entry(struct restore *restore, struct restore_folder *folder,
 {
 	enum verdict verdict = VERDICT_NEW;
 	uint64_t number = 0;
+	struct stat st;
 	struct qs_err err;
 	enum qs_code rc = restore_folder_make(restore, folder, &err);
 
@@ -281,8 +210,9 @@ restore_entry(struct restore *restore, struct restore_folder *folder,
 			restore->number++;
 	}
 	if (rc == QS_OK)
-		rc = decide(restore, folder, node, strrchr(path, '/') + 1,
-			&verdict, &err);
+		rc = decide(restore, folder, node, path, &st, &verdict, &err);
+	if (rc == QS_OK && verdict == VERDICT_KEEP)
+		verdict = judge_link(restore, &st, node, path, skip);
 	if (rc != QS_OK)
 		restore_warn(restore, path, &err);
 	else if (verdict == VERDICT_KEEP)
@@ -306,6 +236,7 @@ pop(struct walk *walk, bool is_complete)
 		restore_extra_upto(walk->restore, level->extra, level->folder,
 			qs_span(NULL, 0));
 	restore_extra_free(level->extra);
+	restore_room_return(walk->restore, level->folder);
 	restore_folder_drop(walk->restore, level->folder);
 }
 
@@ -320,7 +251,7 @@ push(struct walk *walk, struct restore_folder *folder, size_t path_len)
 	if (!walk->restore->options->delete_extra || folder->is_fresh)
 		return;
 	if (folder->fd < 0)
-		restore_folder_look(folder);
+		restore_folder_look(walk->restore, folder);
 	if (folder->fd >= 0 &&
 	    restore_extra_read(folder, &level->extra, &err) != QS_OK)
 		restore_warn_folder(walk->restore, folder, &err);

@@ -226,6 +226,10 @@ restore_work_run(void *arg)
 			do_files(restore, job);
 		reset(job);
 		(void)qs_queue_push(restore->idle, job);
+		pthread_mutex_lock(&restore->lock);
+		restore->jobs_out--;
+		pthread_cond_signal(&restore->job_done);
+		pthread_mutex_unlock(&restore->lock);
 	}
 }
 
@@ -237,6 +241,15 @@ take_job(struct restore *restore)
 	return qs_queue_pop(restore->idle);
 }
 
+static void
+hand_over(struct restore *restore, struct restore_job *job)
+{
+	pthread_mutex_lock(&restore->lock);
+	restore->jobs_out++;
+	pthread_mutex_unlock(&restore->lock);
+	(void)qs_queue_push(restore->ready, job);
+}
+
 void
 restore_flush(struct restore *restore)
 {
@@ -244,7 +257,7 @@ restore_flush(struct restore *restore)
 
 	restore->open_job = NULL;
 	if (job != NULL)
-		(void)qs_queue_push(restore->ready, job);
+		hand_over(restore, job);
 }
 
 /* The entry and the path, in bytes that stay with the file. */
@@ -282,7 +295,7 @@ push_segment(struct cutter *cutter)
 		return;
 	job->big = cutter->big;
 	(void)atomic_fetch_add(&cutter->big->references, 1);
-	(void)qs_queue_push(cutter->restore->ready, job);
+	hand_over(cutter->restore, job);
 }
 
 static enum qs_code

@@ -77,6 +77,7 @@ load_all(struct listing *listing, struct qs_slot_list *list,
 {
 	struct qs_name *names = (struct qs_name *)listing->names.data;
 	size_t count = qs_names_sort(names, listing->names.len / 32);
+	bool is_newer = false;
 
 	list->slots = calloc(count + 1, sizeof(*list->slots));
 	if (list->slots == NULL)
@@ -92,9 +93,14 @@ load_all(struct listing *listing, struct qs_slot_list *list,
 			*err = fault;
 			return rc;
 		} else {
+			is_newer |= rc == QS_EUNSUPPORTED;
 			listing->trouble(listing->arg, &fault);
 		}
 	}
+	if (list->count == 0 && is_newer)
+		return qs_fail(err, QS_EUNSUPPORTED, "%s: its key slots were "
+			"made by a newer version of qstore: update qstore",
+			listing->store->place);
 	if (list->count == 0)
 		return qs_fail(err, QS_EKEY, "%s has no key slot that can be "
 			"used: without one the folder can't be opened",

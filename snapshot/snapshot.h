@@ -15,6 +15,7 @@
 #include "chunker/chunker.h"
 #include "crypto/crypto.h"
 #include "index/index.h"
+#include "patterns/patterns.h"
 #include "store/store.h"
 
 /* ------------------------------------------------- slots and unlocking */
@@ -59,18 +60,13 @@ QS_MUST_CHECK enum qs_code qs_keyring_get(
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_slot_secret *out, struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_keyring_drop(
-	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
-	struct qs_err *err);
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
 
 /* -------------------------------------------------------- nodes, trees */
 
 enum qs_node_type {
-	QS_NODE_FILE = 1,
-	QS_NODE_DIR = 2,
-	QS_NODE_SYMLINK = 3,
-	QS_NODE_FIFO = 4,
-	QS_NODE_CHARDEV = 5,
-	QS_NODE_BLOCKDEV = 6,
+	QS_NODE_FILE = 1, QS_NODE_DIR = 2, QS_NODE_SYMLINK = 3,
+	QS_NODE_FIFO = 4, QS_NODE_CHARDEV = 5, QS_NODE_BLOCKDEV = 6,
 	QS_NODE_SOCKET = 7,
 };
 
@@ -140,6 +136,21 @@ QS_MUST_CHECK enum qs_code qs_node_decode(struct qs_span bytes,
 /* Header of a tree chunk: "QSTT", u16 version, u16 0, u32 count. */
 #define QS_TREE_HEAD 12
 void qs_tree_head(uint8_t out[static QS_TREE_HEAD], uint32_t count);
+/* The header alone; *count is at most what has room. */
+QS_MUST_CHECK enum qs_code qs_tree_head_decode(struct qs_span tree,
+	uint32_t *count, struct qs_err *err);
+/*
+ * The length and the name of the entry at the front of bytes, nothing else of
+ * it checked; 0: it can't be one.
+ */
+size_t qs_node_peek(struct qs_span bytes, struct qs_span *name);
+/*
+ * A list chunk as the content it stands for: of references at depth, which add
+ * up to len.  *out is borrowed from bytes.  QS_ECORRUPT.
+ */
+QS_MUST_CHECK enum qs_code qs_content_list(struct qs_span bytes,
+	uint8_t depth, uint64_t len, struct qs_content *out,
+	struct qs_err *err);
 /*
  * Check a whole tree chunk: header, each entry, strict order of names, no
  * trailing bytes; *count entries follow the header.
@@ -194,20 +205,11 @@ struct qs_folder_options {
 	const char *state_dir; /* NULL: the XDG one; marks and device key */
 	bool without_index;    /* for commands that read no chunk */
 	bool in_memory;        /* neither cache nor state is written */
-	/*
-	 * The store went back in time and the user knows: what is there now
-	 * becomes what is expected, and writing is allowed again.
-	 */
-	bool accept_rollback;
+	bool accept_rollback; /* what is there now is what is expected */
 	qs_trouble_fn trouble; /* what is wrong but does not stop; not NULL */
 	void *trouble_arg;
 };
 
-/*
- * Make a new folder in a store: keys, GENESIS and this machine's CERT, one
- * slot per factor set given.  Nothing is left of it on failure that would
- * look like a folder: the slots are written last.
- */
 struct qs_new_slot {
 	const char *label;
 	const struct qs_factor *factors;
@@ -215,6 +217,11 @@ struct qs_new_slot {
 	bool with_admin;
 };
 
+/*
+ * Make a new folder in a store: keys, GENESIS and this machine's CERT, one
+ * slot per factor set given.  Nothing is left of it on failure that would
+ * look like a folder: the slots are written last.
+ */
 QS_MUST_CHECK enum qs_code qs_folder_create(const char *url,
 	const struct qs_folder_options *options,
 	const struct qs_new_slot *slots, size_t count,
@@ -228,6 +235,13 @@ QS_MUST_CHECK enum qs_code qs_folder_open(struct qs_store *store,
 	const struct qs_folder_options *options, struct qs_folder **out,
 	struct qs_err *err);
 void qs_folder_close(struct qs_folder *folder); /* NULL is fine */
+/*
+ * Read the log again when it is not what it was (*changed): snapshots borrowed
+ * before are gone then.  On failure the folder is as before.  Sources of the
+ * folder may be in use meanwhile.
+ */
+QS_MUST_CHECK enum qs_code qs_folder_reload(struct qs_folder *folder,
+	bool *changed, struct qs_err *err);
 
 struct qs_store *qs_folder_store(struct qs_folder *folder);
 const struct qs_keys *qs_folder_keys(const struct qs_folder *folder);
@@ -286,7 +300,6 @@ void qs_folder_head_token(const struct qs_folder *folder,
  * is asked for until it is released, if that is more.
  */
 struct qs_source;
-
 #define QS_SOURCE_CACHE (32u << 20)
 
 QS_MUST_CHECK enum qs_code qs_source_new(struct qs_folder *folder,
@@ -297,6 +310,7 @@ struct qs_fetch { /* one chunk wanted */
 	struct qs_id id;
 	enum qs_kind kind;
 	uint32_t len; /* 0: whatever it is; set when it was fetched */
+	bool is_hasty; /* its id need not be checked: see qs_source_check */
 	/* results: */
 	enum qs_code code;   /* QS_OK, or why data is not there */
 	const uint8_t *data; /* len bytes, until qs_source_release */
@@ -305,15 +319,33 @@ struct qs_fetch { /* one chunk wanted */
 };
 
 /*
- * Fetch count chunks, their ids checked.  Each item has its own result; the
- * return value and err are those of the first that failed, the others are
- * there all the same.  A chunk that lies in two objects and is not sound in one
- * is taken from the other.  Release in every case.
+ * Fetch count chunks, their ids checked.  Returned is the first failure; the
+ * other items are there all the same.  Release in every case.
  */
 QS_MUST_CHECK enum qs_code qs_source_fetch(struct qs_source *source,
 	struct qs_fetch *items, size_t count, struct qs_err *err);
 void qs_source_release(struct qs_source *source, struct qs_fetch *items,
 	size_t count);
+/*
+ * Check hasty items after they were used.  Their bytes were authenticated as
+ * part of their frame: only the index, or who wrote the pack, can have given
+ * them a wrong id.  One that fails here is never again given unchecked.
+ */
+QS_MUST_CHECK enum qs_code qs_source_check(struct qs_source *source,
+	const struct qs_fetch *items, size_t count, struct qs_err *err);
+
+/* A frame, by its place in the store: frames are in the order of saving. */
+struct qs_frame_at {
+	uint32_t pack, frame; /* pack 0: none */
+};
+
+/* Where an item that was fetched, and not yet released, comes from. */
+struct qs_frame_at qs_source_frame_of(const struct qs_fetch *item);
+/*
+ * Open a frame for those who will ask for it soon; one that is not there, or
+ * can't be opened, is left to them.
+ */
+void qs_source_warm(struct qs_source *source, struct qs_frame_at at);
 
 /*
  * A content list flattened, piece by piece (list chunks are read as needed).
@@ -328,7 +360,6 @@ QS_MUST_CHECK enum qs_code qs_content_each(struct qs_source *source,
 
 /* One folder's nodes in order of name. One thread at a time. */
 struct qs_dir;
-
 QS_MUST_CHECK enum qs_code qs_dir_read(struct qs_source *source,
 	const struct qs_content *content, struct qs_dir **out,
 	struct qs_err *err);
@@ -337,14 +368,10 @@ QS_MUST_CHECK enum qs_code qs_dir_next(struct qs_dir *dir,
 	struct qs_node *node, bool *end, struct qs_err *err);
 void qs_dir_close(struct qs_dir *dir);
 
-/*
- * Depth-first through a tree, without recursion.  path is bytes with '/', no
- * leading one, "" for the root itself; names are as stored.
- */
 struct qs_visit {
 	enum { QS_VISIT_NODE, QS_VISIT_LEAVE } what; /* LEAVE: after a folder */
 	const struct qs_node *node;
-	const char *path;
+	const char *path; /* bytes, no leading '/'; "": the root itself */
 	size_t path_len, depth;
 };
 
@@ -359,6 +386,7 @@ struct qs_visitor {
 	void *arg;
 };
 
+/* Depth-first, without recursion. */
 QS_MUST_CHECK enum qs_code qs_tree_walk(struct qs_source *source,
 	const struct qs_content *root, const struct qs_visitor *visitor,
 	struct qs_err *err);
@@ -369,27 +397,6 @@ QS_MUST_CHECK enum qs_code qs_tree_walk(struct qs_source *source,
 QS_MUST_CHECK enum qs_code qs_tree_find(struct qs_source *source,
 	const struct qs_content *root, const char *path, struct qs_buf *bytes,
 	struct qs_node *node, struct qs_err *err);
-
-/* ---------------------------------------------------------- exclusions */
-
-/* restic's patterns; see qstore(1).  Immutable once made: thread-safe. */
-struct qs_patterns;
-
-QS_MUST_CHECK enum qs_code qs_patterns_new(struct qs_patterns **out,
-	struct qs_err *err);
-void qs_patterns_free(struct qs_patterns *patterns);
-QS_MUST_CHECK enum qs_code qs_patterns_add(struct qs_patterns *patterns,
-	const char *pattern, bool ignore_case, struct qs_err *err);
-/* One pattern a line; empty lines and '#' comments are skipped. */
-QS_MUST_CHECK enum qs_code qs_patterns_add_file(struct qs_patterns *patterns,
-	const char *path, bool ignore_case, struct qs_err *err);
-bool qs_patterns_empty(const struct qs_patterns *patterns);
-/*
- * Does the path (absolute within the snapshot, "/a/b") match?  *below: could
- * something below it match (for including)?  below may be NULL.
- */
-bool qs_patterns_match(const struct qs_patterns *patterns, const char *path,
-	bool *below);
 
 /* ------------------------------------------------------------ progress */
 
@@ -454,10 +461,7 @@ struct qs_create_result {
 	struct qs_name parent; /* zeros: none */
 };
 
-/*
- * QS_OK also when files had to be left out: result->totals.errors counts
- * them, and each was reported.
- */
+/* Files left out, each reported and counted in totals.errors, are QS_OK. */
 QS_MUST_CHECK enum qs_code qs_create(struct qs_folder *folder,
 	const struct qs_create_options *options,
 	const struct qs_report *report, struct qs_create_result *out,
@@ -470,10 +474,9 @@ QS_MUST_CHECK enum qs_code qs_create_scan(
 /* ------------------------------------------------------------- restore */
 
 enum qs_overwrite {
-	QS_OVERWRITE_ALWAYS,
+	QS_OVERWRITE_ALWAYS, QS_OVERWRITE_NEVER,
 	QS_OVERWRITE_IF_CHANGED, /* size or mtime differ */
 	QS_OVERWRITE_IF_NEWER,   /* the snapshot's mtime is newer */
-	QS_OVERWRITE_NEVER,
 };
 
 struct qs_restore_options {
@@ -506,7 +509,10 @@ QS_MUST_CHECK enum qs_code qs_restore(struct qs_folder *folder,
 QS_MUST_CHECK enum qs_code qs_dump_file(struct qs_source *source,
 	const struct qs_node *node, int fd, struct qs_progress *progress,
 	struct qs_err *err);
-/* A subtree as a tar archive (pax) to a descriptor. */
+/*
+ * A subtree as a tar archive (pax) to a descriptor.  What is damaged, and
+ * sockets, which tar has no form for, are told as warnings and left out.
+ */
 QS_MUST_CHECK enum qs_code qs_dump_tar(struct qs_source *source,
 	const struct qs_content *root, const char *prefix, int fd,
 	const struct qs_report *report, struct qs_err *err);
@@ -514,11 +520,8 @@ QS_MUST_CHECK enum qs_code qs_dump_tar(struct qs_source *source,
 /* ---------------------------------------------------------------- diff */
 
 enum qs_change { /* restic's letters */
-	QS_CHANGE_ADDED = '+',
-	QS_CHANGE_REMOVED = '-',
-	QS_CHANGE_META = 'U',
-	QS_CHANGE_CONTENT = 'M',
-	QS_CHANGE_TYPE = 'T',
+	QS_CHANGE_ADDED = '+', QS_CHANGE_REMOVED = '-',
+	QS_CHANGE_META = 'U', QS_CHANGE_CONTENT = 'M', QS_CHANGE_TYPE = 'T',
 };
 
 struct qs_diff_stat {
@@ -527,24 +530,18 @@ struct qs_diff_stat {
 	uint64_t files_changed;
 };
 
-/* Paths begin with '/'. */
-struct qs_differ {
-	/* Letters, "+", "M", "MU" ...; the path of a folder ends with '/'. */
-	void (*change)(void *arg, const char *changes, const char *path);
-	/*
-	 * A folder that can't be read on one side: told, and the rest of it is
-	 * left out on both.  A file: how much of it is new is not counted.
-	 */
-	void (*trouble)(void *arg, const char *path,
-		const struct qs_err *trouble);
-	void *arg;
-};
+/*
+ * changes: letters, "+", "M", "MU" ...; path begins with '/', and ends with it
+ * for folders.
+ */
+typedef void (*qs_diff_fn)(void *arg, const char *changes, const char *path);
 
-/* QS_OK also when something was left out. */
+/* A folder or file that can't be read is told, and gone around. */
 QS_MUST_CHECK enum qs_code qs_diff(struct qs_source *source,
 	const struct qs_content *before, const struct qs_content *after,
-	bool metadata, const struct qs_differ *differ,
-	struct qs_diff_stat *stat, struct qs_err *err);
+	bool metadata, qs_diff_fn fn,
+	void (*trouble)(void *arg, const char *path, const struct qs_err *err),
+	void *arg, struct qs_diff_stat *stat, struct qs_err *err);
 
 /* --------------------------------------------------------------- stats */
 
@@ -557,9 +554,7 @@ struct qs_stats {
 };
 
 enum qs_stats_mode {
-	QS_STATS_RESTORE_SIZE,
-	QS_STATS_FILES_BY_CONTENTS,
-	QS_STATS_RAW_DATA,
+	QS_STATS_RESTORE_SIZE, QS_STATS_FILES_BY_CONTENTS, QS_STATS_RAW_DATA,
 };
 
 QS_MUST_CHECK enum qs_code qs_stats(struct qs_folder *folder,
@@ -584,13 +579,10 @@ struct qs_check_result {
 };
 
 /*
- * Structure always: log, objects present with the right size, every tree of
- * every snapshot, every chunk known to the index and the index against the
- * packs' directories; with read_data every byte of the chosen packs as well.
- * Each finding is a WARNING event that names the object, or the files that
- * suffer.  Missing packs, those that cannot be opened, and of others the chunks
- * that do not verify are taken out of the index, so that the next snapshot
- * stores anew what is still at hand.
+ * Structure always: log, objects and their sizes, trees, every chunk in the
+ * index, and the index against the packs' directories; with read_data every
+ * byte of the chosen packs.  Each finding is a WARNING event.  What is missing
+ * or does not verify leaves the index: it is stored anew if still at hand.
  */
 QS_MUST_CHECK enum qs_code qs_check(struct qs_folder *folder,
 	const struct qs_check_options *options,

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * source: chunks by id.  A call looks all its chunks up at once, and takes
- * them in the order in which they lie in the store.  What is not sound there
- * and lies in a second object as well is then tried there, once.
+ * them in the order in which they lie in the store.
  */
 #include <stdlib.h>
 
-#include "snapshot/folder_internal.h"
 #include "snapshot/source_internal.h"
 
 /* ------------------------------------------------------------- failures */
 
-static void
-fail_item(struct source_call *call, size_t item, const struct qs_err *err)
+void
+source_fail_item(struct source_call *call, size_t item,
+	const struct qs_err *err)
 {
 	call->items[item].code = err->code;
 	if (call->rc == QS_OK) {
@@ -21,53 +20,15 @@ fail_item(struct source_call *call, size_t item, const struct qs_err *err)
 	}
 }
 
-/* Is it for the place that this failed, so that another may do? */
-static bool
-is_of_place(enum qs_code code)
-{
-	return qs_is_object_fault(code) || code == QS_EIO;
-}
-
-static bool
-find_other(struct source_call *call, const struct source_want *want)
-{
-	struct source_context *context = call->context;
-	struct qs_chunk_loc other;
-	struct qs_err ignored; /* what has failed already is told */
-
-	if (qs_index_find_other(call->source->index,
-	    &call->items[want->item].id, want->loc.pack, &other,
-	    &ignored) != QS_OK || other.pack == 0)
-		return false;
-	context->locs[call->again_count] = other;
-	context->again[call->again_count++] = want->item;
-	return true;
-}
-
-void
-source_fail_want(struct source_call *call, const struct source_want *want,
-	const struct qs_err *err)
-{
-	struct qs_fetch *item = &call->items[want->item];
-
-	if (item->code != QS_OK)
-		return;
-	if (!call->is_again && is_of_place(err->code) &&
-	    find_other(call, want))
-		item->code = err->code; /* until then */
-	else
-		fail_item(call, want->item, err);
-}
-
 void
 source_fail_wants(struct source_call *call, size_t begin, size_t end,
 	const struct qs_err *err)
 {
 	for (size_t i = begin; i < end; i++) {
-		const struct source_want *want = &call->context->wants[i];
+		const size_t item = call->context->wants[i].item;
 
-		if (want->frame == NULL) /* else it was served before */
-			source_fail_want(call, want, err);
+		if (call->items[item].code == QS_OK)
+			source_fail_item(call, item, err);
 	}
 }
 
@@ -86,22 +47,6 @@ compare_wants(const void *a, const void *b)
 	return (x->off > y->off) - (x->off < y->off);
 }
 
-static void
-add_want(struct source_call *call, size_t item,
-	const struct qs_chunk_loc *loc)
-{
-	call->context->wants[call->want_count++] = (struct source_want){
-		.loc = *loc, .item = item};
-}
-
-static void
-sort_wants(struct source_call *call)
-{
-	if (call->want_count > 1)
-		qsort(call->context->wants, call->want_count,
-			sizeof(*call->context->wants), compare_wants);
-}
-
 static enum qs_code
 look_up(struct source_call *call, size_t count, struct qs_err *err)
 {
@@ -109,10 +54,12 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 	struct qs_err trouble;
 	enum qs_code rc;
 
-	for (size_t i = 0; i < count; i++)
-		context->ids[i] = call->items[i].id;
-	rc = qs_index_find(call->source->index, context->ids, count,
-		context->locs, err);
+	if (call->given != NULL) {
+		context->locs[0] = *call->given;
+		rc = QS_OK;
+	} else {
+		rc = source_places_find(call, count, err);
+	}
 	if (rc != QS_OK)
 		return rc;
 	call->want_count = 0;
@@ -120,29 +67,17 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 		if (context->locs[i].pack == 0) {
 			(void)qs_fail(&trouble, QS_ENOTFOUND,
 				"chunk %s is in no known pack",
-				source_hex(&context->ids[i]).hex);
-			fail_item(call, i, &trouble);
+				source_hex(&call->items[i].id).hex);
+			source_fail_item(call, i, &trouble);
 			continue;
 		}
-		add_want(call, i, &context->locs[i]);
+		context->wants[call->want_count++] = (struct source_want){
+			context->locs[i], i, NULL, false};
 	}
-	sort_wants(call);
+	if (call->want_count > 1)
+		qsort(context->wants, call->want_count,
+			sizeof(*context->wants), compare_wants);
 	return QS_OK;
-}
-
-/* The wants of what has failed, at the other places. */
-static void
-want_again(struct source_call *call)
-{
-	struct source_context *context = call->context;
-
-	call->is_again = true;
-	call->want_count = 0;
-	for (size_t i = 0; i < call->again_count; i++) {
-		call->items[context->again[i]].code = QS_OK;
-		add_want(call, context->again[i], &context->locs[i]);
-	}
-	sort_wants(call);
 }
 
 static enum qs_code
@@ -190,11 +125,9 @@ enter_pack(struct source_call *call, size_t begin, size_t end,
 		const struct source_want *want = &call->context->wants[i];
 		struct qs_fetch *item = &call->items[want->item];
 
-		if (want->frame != NULL)
-			continue;
 		item->pack = (*out)->ref.name;
 		if (check_place(*out, item, &want->loc, &trouble) != QS_OK)
-			source_fail_want(call, want, &trouble);
+			source_fail_item(call, want->item, &trouble);
 	}
 	return QS_OK;
 }
@@ -257,50 +190,95 @@ locate_all(struct source_call *call)
 	}
 }
 
+/* What the call says of where to look is left as it is. */
 static enum qs_code
-with_context(struct qs_source *source, struct qs_fetch *items, size_t count,
+call_once(struct source_call *call, struct qs_fetch *items, size_t count,
 	void (*each)(struct source_call *call), struct qs_err *err)
 {
-	struct source_call call = {.source = source, .items = items,
-		.err = err};
+	struct qs_source *source = call->source;
 	enum qs_code rc;
 
+	call->items = items;
+	call->err = err;
+	call->rc = QS_OK;
 	for (size_t i = 0; i < count; i++) {
 		items[i].code = QS_OK;
 		items[i].data = NULL;
 		items[i].pin = NULL;
 		memset(&items[i].pack, 0, sizeof(items[i].pack));
 	}
-	if (count == 0)
-		return QS_OK;
-	rc = source_context_take(source, count, &call.context, err);
+	rc = source_context_take(source, count, &call->context, err);
 	if (rc == QS_OK) {
-		rc = look_up(&call, count, err);
+		rc = look_up(call, count, err);
 		if (rc == QS_OK)
-			each(&call);
-		if (call.again_count > 0) {
-			want_again(&call);
-			each(&call);
-		}
-		source_context_put(source, call.context);
+			each(call);
+		source_context_put(source, call->context);
 	}
 	for (size_t i = 0; rc != QS_OK && i < count; i++)
 		items[i].code = rc;
-	return rc != QS_OK ? rc : call.rc;
+	return rc != QS_OK ? rc : call->rc;
+}
+
+/*
+ * The failed item by what the index says now (a chunk may have moved since its
+ * place was remembered), then out of other packs.
+ */
+static enum qs_code
+fetch_again(struct qs_source *source, struct qs_fetch *item,
+	struct qs_err *err)
+{
+	struct source_call fresh = {.source = source, .is_fresh = true};
+	struct qs_chunk_loc loc = {0};
+	struct qs_fetch failed = *item;
+	struct qs_err fault;
+	enum qs_code rc = call_once(&fresh, item, 1, fetch_all, err);
+
+	while (rc == QS_ECORRUPT || rc == QS_ENOTFOUND || rc == QS_EIO) {
+		struct source_call spare = {.source = source, .given = &loc};
+
+		failed = *item;
+		if (qs_index_find_spare(source->index, &item->id, loc.pack,
+		    &loc, &fault) != QS_OK || loc.pack == 0)
+			break;
+		if (call_once(&spare, item, 1, fetch_all, &fault) == QS_OK)
+			return QS_OK;
+		/* The first one's failure is what is told. */
+		*item = failed;
+	}
+	return rc;
 }
 
 enum qs_code
 qs_source_fetch(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	return with_context(source, items, count, fetch_all, err);
+	struct source_call call = {.source = source};
+	struct qs_err fault;
+	enum qs_code rc = QS_OK;
+
+	if (count == 0 || call_once(&call, items, count, fetch_all, &fault) ==
+	    QS_OK)
+		return QS_OK;
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].code == QS_OK ||
+		    fetch_again(source, &items[i], &fault) == QS_OK ||
+		    rc != QS_OK)
+			continue;
+		rc = fault.code;
+		*err = fault;
+	}
+	return rc;
 }
 
 enum qs_code
 qs_source_locate(struct qs_source *source, struct qs_fetch *items,
 	size_t count, struct qs_err *err)
 {
-	return with_context(source, items, count, locate_all, err);
+	/* What the index says now is the question. */
+	struct source_call call = {.source = source, .is_fresh = true};
+
+	return count == 0 ? QS_OK :
+		call_once(&call, items, count, locate_all, err);
 }
 
 void
@@ -343,7 +321,10 @@ qs_source_new_parts(struct qs_store *store, const struct qs_keys *keys,
 	source->limit = cache_bytes;
 	source->bucket_count = buckets;
 	source->buckets = calloc(buckets, sizeof(struct source_frame *));
-	if (source->buckets == NULL) {
+	source->places = calloc(SOURCE_PLACES, sizeof(*source->places));
+	if (source->buckets == NULL || source->places == NULL) {
+		free(source->buckets);
+		free(source->places);
 		free(source);
 		return qs_fail_nomem(err, "setting up to read chunks");
 	}
@@ -381,6 +362,7 @@ qs_source_free(struct qs_source *source)
 	pthread_cond_destroy(&source->loaded);
 	pthread_mutex_destroy(&source->lock);
 	free(source->buckets);
+	free(source->places);
 	free(source);
 }
 

@@ -226,12 +226,19 @@ source_frame_claim(struct qs_source *source, uint32_t pack, uint32_t number,
 }
 
 struct source_frame *
-source_frame_copy(struct qs_source *source, uint32_t len)
+source_frame_copy(struct qs_source *source, const struct source_frame *of,
+	uint32_t len)
 {
 	struct source_frame *frame = frame_new(source, len);
 
-	if (frame != NULL)
-		frame->is_copy = true;
+	if (frame == NULL)
+		return NULL;
+	frame->is_copy = true;
+	frame->is_ready = true;
+	frame->pack = of->pack;
+	frame->number = of->number;
+	frame->domain = of->domain;
+	frame->kind = of->kind;
 	return frame;
 }
 

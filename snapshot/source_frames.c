@@ -69,7 +69,7 @@ check_ids(struct source_call *call, size_t begin, size_t end)
 			"object %s: a chunk of frame %u is not what its id "
 			"says", source_hex(&item->pack).hex,
 			(unsigned)want->loc.frame);
-		source_fail_want(call, want, &trouble);
+		source_fail_item(call, want->item, &trouble);
 		unpin_want(call, want);
 	}
 }
@@ -126,7 +126,7 @@ copy_want(struct source_call *call, struct source_want *want)
 	struct source_frame *copy;
 
 	pthread_mutex_lock(&source->lock);
-	copy = source_frame_copy(source, want->loc.len);
+	copy = source_frame_copy(source, want->frame, want->loc.len);
 	pthread_mutex_unlock(&source->lock);
 	if (copy == NULL) /* then the frame itself has to do */
 		return;
@@ -218,6 +218,10 @@ pin_wants(struct source_call *call, size_t begin, size_t end,
 		source_frame_pin(call->source, frame);
 		want->frame = frame;
 		want->is_little = little;
+		/* What is copied is checked: a copy is not checked again. */
+		if (call->items[want->item].is_hasty && !frame->is_doubtful &&
+		    !(little && source_is_tight(call->source)))
+			continue;
 		call->has_little = call->has_little || little;
 		call->context->pending[call->pending_count++] = i;
 		call->pending_bytes += want->loc.len;

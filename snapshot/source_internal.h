@@ -53,11 +53,19 @@ struct source_frame {
 	/* all below: guarded by lock */
 	bool is_ready;
 	bool is_copy; /* of one chunk, and in no bucket: goes when let go */
+	bool is_doubtful; /* a chunk of it had a wrong id: check them all */
 	size_t pins;
 	struct source_frame *chain;         /* in the bucket */
 	struct source_frame *newer, *older; /* when READY and not pinned */
 	struct source_checked *checked;
 	size_t checked_count, checked_cap;
+};
+
+#define SOURCE_PLACES 8192 /* a power of two */
+
+struct source_place { /* what the index said of a chunk; pack 0: nothing */
+	struct qs_id id;
+	struct qs_chunk_loc loc;
 };
 
 struct source_want { /* an item and where it is */
@@ -76,8 +84,7 @@ struct source_context {
 	uint64_t window_off;
 	struct qs_name window_pack; /* zeros: the window is empty */
 	struct qs_id *ids;
-	struct qs_chunk_loc *locs; /* then: of again */
-	size_t *again;             /* items that are tried at other places */
+	struct qs_chunk_loc *locs, *found;
 	struct source_want *wants;
 	struct qs_hash_job *jobs;
 	size_t *pending; /* wants whose ids are to be checked */
@@ -101,9 +108,12 @@ struct qs_source {
 	struct source_pack *packs[SOURCE_PACKS];
 	uint64_t clock;
 	struct source_context *contexts;
+	struct source_place *places; /* SOURCE_PLACES of them */
 };
 
 struct source_call { /* one fetch */
+	const struct qs_chunk_loc *given; /* of the one item; or NULL */
+	bool is_fresh;     /* the index is to be asked for all */
 	struct qs_source *source;
 	struct source_context *context;
 	struct qs_fetch *items;
@@ -111,8 +121,6 @@ struct source_call { /* one fetch */
 	size_t pending_count; /* of context->pending */
 	uint64_t pending_bytes;
 	bool has_little; /* some pending want is_little */
-	size_t again_count; /* of context->again */
-	bool is_again;      /* what fails now has failed for good */
 	enum qs_code rc; /* of the first item that failed, and its error */
 	struct qs_err *err;
 };
@@ -139,9 +147,9 @@ bool source_is_tight(const struct qs_source *source);
 /* A LOADING frame with one pin, in its bucket; NULL: out of memory. */
 struct source_frame *source_frame_claim(struct qs_source *source,
 	uint32_t pack, uint32_t number, const struct qs_frame_entry *entry);
-/* Room for a chunk of len bytes, with one pin; NULL: out of memory. */
+/* Room for len bytes of a frame, with one pin; NULL: out of memory. */
 struct source_frame *source_frame_copy(struct qs_source *source,
-	uint32_t len);
+	const struct source_frame *of, uint32_t len);
 void source_frame_pin(struct qs_source *source, struct source_frame *frame);
 void source_frame_unpin(struct qs_source *source, struct source_frame *frame);
 /* A claimed frame that could not be read: forgotten and freed. */
@@ -152,6 +160,15 @@ void source_frame_set_checked(struct qs_source *source,
 	struct source_frame *frame, const struct qs_id *id, uint32_t off,
 	uint32_t len);
 void source_cache_clear(struct qs_source *source);
+
+/* ------------------------------------------------------ source_places.c */
+
+/*
+ * Where the wanted chunks are, into context->locs: out of what is remembered
+ * (unless the call is fresh) or the index.
+ */
+QS_MUST_CHECK enum qs_code source_places_find(struct source_call *call,
+	size_t count, struct qs_err *err);
 
 /* -------------------------------------- source_packs.c: take lock inside */
 
@@ -194,12 +211,8 @@ source_hex(const void *bytes)
 
 /* --------------------------------------------- source.c, source_frames.c */
 
-/*
- * What a want asks for is not at its place, unless it has failed before.  If
- * the index knows of another place, that is tried after all others.
- */
-void source_fail_want(struct source_call *call,
-	const struct source_want *want, const struct qs_err *err);
+void source_fail_item(struct source_call *call, size_t item,
+	const struct qs_err *err);
 void source_fail_wants(struct source_call *call, size_t begin, size_t end,
 	const struct qs_err *err);
 /* Check the ids of all pending wants; those that are wrong have failed. */

@@ -16,7 +16,7 @@ source_context_free(struct source_context *context)
 	free(context->window);
 	free(context->ids);
 	free(context->locs);
-	free(context->again);
+	free(context->found);
 	free(context->wants);
 	free(context->jobs);
 	free(context->pending);
@@ -31,19 +31,20 @@ reserve(struct source_context *context, size_t count, struct qs_err *err)
 	context->cap = 0;
 	free(context->ids);
 	free(context->locs);
-	free(context->again);
+	free(context->found);
 	free(context->wants);
 	free(context->jobs);
 	free(context->pending);
 	context->ids = calloc(count, sizeof(*context->ids));
 	context->locs = calloc(count, sizeof(*context->locs));
-	context->again = calloc(count, sizeof(*context->again));
+	context->found = calloc(count, sizeof(*context->found));
 	context->wants = calloc(count, sizeof(*context->wants));
 	context->jobs = calloc(count, sizeof(*context->jobs));
 	context->pending = calloc(count, sizeof(*context->pending));
 	if (context->ids == NULL || context->locs == NULL ||
-	    context->again == NULL || context->wants == NULL ||
-	    context->jobs == NULL || context->pending == NULL)
+	    context->found == NULL ||
+	    context->wants == NULL || context->jobs == NULL ||
+	    context->pending == NULL)
 		return qs_fail_nomem(err, "fetching chunks");
 	context->cap = count;
 	return QS_OK;

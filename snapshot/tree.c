@@ -338,6 +338,21 @@ qs_node_decode(struct qs_span bytes, struct qs_node *out, size_t *used,
 	return QS_OK;
 }
 
+size_t
+qs_node_peek(struct qs_span bytes, struct qs_span *name)
+{
+	size_t len, name_len;
+
+	if (bytes.len < ENTRY_HEAD)
+		return 0;
+	len = qs_load32(bytes.data);
+	name_len = qs_load16(bytes.data + 52);
+	if (len > bytes.len || len < ENTRY_HEAD + name_len)
+		return 0;
+	*name = qs_span(bytes.data + ENTRY_HEAD, name_len);
+	return len;
+}
+
 void
 qs_tree_head(uint8_t out[static QS_TREE_HEAD], uint32_t count)
 {

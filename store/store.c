@@ -33,6 +33,8 @@ qs_area_word(enum qs_area area)
 		return "log record";
 	case QS_AREA_OBJ:
 		return "object";
+	case QS_AREA_BESIDE:
+		break;
 	}
 	return "file";
 }

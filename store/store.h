@@ -312,7 +312,12 @@ QS_MUST_CHECK enum qs_code qs_names_check(struct qs_span body,
 
 /* ------------------------------------------------- struct store: places */
 
-enum qs_area { QS_AREA_KEYS = 1, QS_AREA_LOG = 2, QS_AREA_OBJ = 3 };
+enum qs_area {
+	QS_AREA_KEYS = 1,
+	QS_AREA_LOG = 2,
+	QS_AREA_OBJ = 3,
+	QS_AREA_BESIDE = 4, /* only to be listed: none of the above */
+};
 
 struct qs_ref { /* one file of a folder */
 	enum qs_area area;
@@ -339,7 +344,10 @@ typedef enum qs_code (*qs_list_fn)(void *arg, const struct qs_ref *ref,
  * may help.
  */
 struct qs_store_ops {
-	/* Every file of an area, in no order; foreign files are listed too. */
+	/*
+	 * Every file of an area, in no order; foreign files are listed too,
+	 * and of what lies beside the areas all is foreign.
+	 */
 	enum qs_code (*list)(void *self, enum qs_area area, qs_list_fn fn,
 		void *arg, struct qs_err *err);
 	/*

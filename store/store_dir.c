@@ -62,6 +62,8 @@ qs_dir_ref_path(const struct qs_ref *ref)
 		(void)snprintf(path.text, sizeof(path.text), "obj/%.2s/%s",
 			hex, hex);
 		break;
+	case QS_AREA_BESIDE: /* nothing of ours is there */
+		break;
 	}
 	return path;
 }

@@ -49,6 +49,16 @@ open_stream(int at, const char *path, DIR **out, struct qs_err *err)
 	return QS_OK;
 }
 
+/* A directory below the folder, whose name alone says little. */
+static enum qs_code
+open_area(const struct listing *listing, const char *path, DIR **out,
+	struct qs_err *err)
+{
+	if (open_stream(listing->self->fd, path, out, err) == QS_OK)
+		return QS_OK;
+	return qs_fail_while(err, "store %s", listing->self->place);
+}
+
 /*
  * The next entry that is not "." or "..".  *out NULL at the end.
  */
@@ -110,6 +120,8 @@ parse_name(const struct reading *reading, const char *text, struct qs_ref *out)
 		/* "obj/ab": the shard is the name's first two digits. */
 		return qs_unhex(out->name.b, sizeof(out->name.b), text) &&
 			strncmp(reading->path + 4, text, 2) == 0;
+	case QS_AREA_BESIDE:
+		break;
 	}
 	return false;
 }
@@ -157,7 +169,7 @@ list_files(const struct listing *listing, const char *path,
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
 	const struct dirent *entry;
-	enum qs_code rc = open_stream(listing->self->fd, path, &stream, err);
+	enum qs_code rc = open_area(listing, path, &stream, err);
 
 	if (rc != QS_OK)
 		return rc;
@@ -184,7 +196,7 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
 	const struct dirent *entry;
-	enum qs_code rc = open_stream(listing->self->fd, path, &stream, err);
+	enum qs_code rc = open_area(listing, path, &stream, err);
 
 	if (rc != QS_OK)
 		return rc;
@@ -214,6 +226,38 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 	return rc;
 }
 
+static bool
+is_area(const char *name)
+{
+	return strcmp(name, "keys") == 0 || strcmp(name, "log") == 0 ||
+		strcmp(name, "obj") == 0;
+}
+
+static enum qs_code
+list_beside(const struct listing *listing, struct qs_err *err)
+{
+	struct qs_ref ref = {.area = QS_AREA_BESIDE};
+	DIR *stream = NULL;
+	const struct dirent *entry;
+	enum qs_code rc = open_area(listing, ".", &stream, err);
+
+	if (rc != QS_OK)
+		return rc;
+	for (;;) {
+		rc = next_entry(stream, "the folder", &entry, err);
+		if (rc != QS_OK || entry == NULL)
+			break;
+		if (is_area(entry->d_name))
+			continue;
+		ref.foreign = entry->d_name;
+		rc = listing->fn(listing->arg, &ref, err);
+		if (rc != QS_OK)
+			break;
+	}
+	(void)closedir(stream);
+	return rc;
+}
+
 enum qs_code
 qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 	struct qs_err *err)
@@ -224,6 +268,8 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 		area == QS_AREA_LOG ? "log" : "obj";
 	struct stat st;
 
+	if (area == QS_AREA_BESIDE)
+		return list_beside(&listing, err);
 	/* A copy of which nothing has arrived yet may lack an area. */
 	if (fstatat(self->fd, path, &st, 0) != 0 && errno == ENOENT)
 		return QS_OK;
@@ -234,6 +280,8 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 		return list_nested(&listing, path, QS_DEVICE_LEN, err);
 	case QS_AREA_OBJ:
 		return list_nested(&listing, path, 1, err);
+	case QS_AREA_BESIDE:
+		break;
 	}
 	return qs_fail(err, QS_EINVAL, "no area %d", (int)area);
 }
@@ -256,6 +304,30 @@ add_folder(struct qs_folder_list *list, const uint8_t *id, struct qs_err *err)
 	return QS_OK;
 }
 
+/*
+ * A folder whose making was cut short has no key slot (they are written last)
+ * and never had anybody's data.  One that can't be listed counts: it is for
+ * others to say why.
+ */
+static bool
+has_file(int dir_fd, const char *path)
+{
+	const struct dirent *entry;
+	bool is_any = false;
+	DIR *stream;
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	stream = fd >= 0 ? fdopendir(fd) : NULL;
+	if (stream == NULL) {
+		qs_fd_close(&fd);
+		return true;
+	}
+	while (!is_any && (entry = readdir(stream)) != NULL)
+		is_any = entry->d_name[0] != '.';
+	(void)closedir(stream);
+	return is_any;
+}
+
 static enum qs_code
 find_folders(DIR *stream, const char *path, struct qs_folder_list *list,
 	struct qs_err *err)
@@ -276,7 +348,8 @@ find_folders(DIR *stream, const char *path, struct qs_folder_list *list,
 		(void)snprintf(keys, sizeof(keys), "%.32s/keys",
 			entry->d_name);
 		if (fstatat(dirfd(stream), keys, &st, 0) != 0 ||
-			!S_ISDIR(st.st_mode))
+			!S_ISDIR(st.st_mode) ||
+			!has_file(dirfd(stream), keys))
 			continue;
 		rc = add_folder(list, id, err);
 		if (rc != QS_OK)

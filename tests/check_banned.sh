@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bad=0
-libraries=$(ls -d base crypto chunker store index snapshot sync \
+libraries=$(ls -d base crypto chunker store index patterns snapshot sync \
 	remote-onedrive fuse 2>/dev/null || true)
 everything="$libraries cli"
 

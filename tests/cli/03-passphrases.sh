@@ -11,9 +11,46 @@ grep -ohE '([A-Z0-9]{4,8}-){4,}[A-Z0-9]{4,8}' out err | head -1 >recovery ||
 chmod 600 recovery
 expect 0 q snapshot src
 
+# On a terminal the code is asked for once more, in words that say why.
+expect 0 /usr/bin/python3 -c '
+import os, pty, re, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen, answered = b"", False
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:  # the other side is closed
+        break
+    if not data:
+        break
+    seen += data
+    if not answered and re.search(rb"code[a-z ]*: $", seen):
+        code = re.search(rb"([0-9A-Z]{7}-){7}[0-9A-Z]{7}", seen).group(0)
+        os.write(fd, code + b"\n")
+        answered = True
+sys.stdout.buffer.write(seen)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+' "$qstore" -r "$work/asked" init
+prints '^type the code back: '
+prints 'that is right'
+
+# Without a code none is spoken of.
+expect 0 q -r "$work/codeless" init --no-recovery
+says_not 'recovery'
+says '^Without the passphrase nothing can be restored'
+
 unset QSTORE_PASSWORD_FILE
 expect 0 q snapshots --password-file password
 expect 0 q snapshots --password-command 'cat password'
+# The first line counts, whatever comes after it.
+(cat password; seq 30000) >long
+expect 0 q snapshots --password-file long
+expect 0 q snapshots --password-command 'cat long'
+head -c 1025 /dev/zero | tr '\0' x >wide
+expect 1 q snapshots --password-command 'cat wide'
+says 'longer than 1024 bytes'
 expect 0 env QSTORE_PASSWORD='correct horse battery' "$qstore" snapshots
 expect 0 env QSTORE_PASSWORD_COMMAND='cat password' "$qstore" snapshots
 expect 0 env QSTORE_PASSWORD_FD=5 "$qstore" snapshots 5<password

@@ -20,7 +20,19 @@ says does-not-exist
 expect 0 q snapshot src
 expect 1 q restore deadbeef --target out1
 says deadbeef
+id=$(latest)
 expect 1 q ls latest:/no/such/path
+says "snapshot $id: /no: "
+expect 1 q diff latest latest:/no/such/path
+says "snapshot $id: /no: "
+expect 1 q dump latest /src/nothing
+says "snapshot $id: /src/nothing: "
+expect 1 q restore latest:/src/nothing --target out1
+says "snapshot $id: .*src/nothing"
+for name in a/b .. . ''; do
+	expect 1 q snapshot --stdin --stdin-filename "$name"
+	says "^qstore: snapshot: --stdin-filename: \"$name\" "
+done
 cp -a store good
 
 # A truncated pack, the largest one.
@@ -45,6 +57,13 @@ echo foreign >"$folder/keys/notes.txt"
 expect 0,3 q snapshots # may be spoken of
 expect 0,3 q restore latest --target out3
 same src out3/src
+echo foreign >"$folder/log/desktop.ini"
+echo foreign >"$folder/Icon"
+expect 0 q check
+for file in obj/thumbs.db keys/notes.txt log/desktop.ini Icon; do
+	says "^warning: $file in .* is no file of this store"
+done
+prints '^4 files in the store are not its own'
 
 # A key slot that is none, beside the good ones.
 head -c 2048 /dev/urandom >slot

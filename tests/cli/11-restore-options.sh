@@ -18,7 +18,8 @@ expect 0 q restore "$sub" --target some2 --exclude '*.bin' --exclude docs
 expect 0 q restore "$sub" --target some3 --iinclude '*.TXT'
 [ -e some3/numbers.txt ] || fail 'numbers.txt is not there'
 expect 0 q restore "$sub" --target dry -n
-[ ! -e dry/numbers.txt ] || fail 'a dry run wrote'
+expect 0 q restore "$sub" --target dry -n --delete
+[ ! -e dry ] || fail 'a dry run wrote'
 
 expect 0 q restore "$sub" --target over
 echo mine >over/zero

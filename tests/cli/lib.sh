@@ -171,6 +171,20 @@ need() {
 	done
 }
 
+need_fuse() {
+	[ -c /dev/fuse ] || skip 'needs /dev/fuse'
+	[ "$(id -u)" = 0 ] || need fusermount3
+}
+
+# wait_for CONDITION: at most a minute, so that a slow machine is no failure.
+wait_for() {
+	for _ in $(seq 600); do
+		if eval "$1"; then return; fi
+		sleep 0.1
+	done
+	fail "waited in vain for: $1"
+}
+
 # faulty PLAN COMMAND...: with the shim; not under the sanitizers, which insist
 # on being loaded first.
 need_shim() {

@@ -6,13 +6,15 @@
  *   QS_FAULT=OP:N        the N-th OP fails once      (N counts from 1)
  *   QS_FAULT=OP:N+       the N-th and all later ones fail
  *   QS_FAULT=kill:OP:N   SIGKILL in place of the N-th OP
+ *   QS_FAULT=hang:OP:N+  the N-th and all later ones never come back
+ *   QS_FAULT_WHEN=FILE   nothing of this before FILE exists
  *   QS_FAULT_COUNT=FILE  at exit, one line "OP COUNT" for each kind
  *
  * OP is write (write, pwrite: ENOSPC), fsync (fsync, fdatasync: EIO), link
  * (link, linkat, rename, renameat, renameat2: EIO), malloc (malloc, calloc,
- * realloc: ENOMEM), read (read, pread: EIO), or any, which counts write, fsync
- * and link together.  Standard input, output and error are left alone: what a
- * program says is no part of what it stores.
+ * realloc: ENOMEM), read (read, pread: EIO), pread (that alone), or any, which
+ * counts write, fsync and link together.  Standard input, output and error are
+ * left alone: what a program says is no part of what it stores.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,17 +28,23 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum op { OP_WRITE, OP_FSYNC, OP_LINK, OP_MALLOC, OP_READ, OP_ANY, OP_COUNT };
+enum op {
+	OP_WRITE, OP_FSYNC, OP_LINK, OP_MALLOC, OP_READ, OP_PREAD, OP_ANY,
+	OP_COUNT
+};
 
 static const char *const names[OP_COUNT] = {
-	"write", "fsync", "link", "malloc", "read", "any"
+	"write", "fsync", "link", "malloc", "read", "pread", "any"
 };
-static const int errors[OP_COUNT] = { ENOSPC, EIO, EIO, ENOMEM, EIO, EIO };
+static const int errors[OP_COUNT] = {
+	ENOSPC, EIO, EIO, ENOMEM, EIO, EIO, EIO
+};
 
 /* Set before main() by the constructor, then only the counters change. */
 static enum op chosen = OP_COUNT;
 static unsigned long when;
-static bool for_good, kills;
+static bool for_good, kills, hangs;
+static const char *gate; /* a path, or NULL */
 static atomic_ulong counts[OP_COUNT];
 
 /* glibc's own allocator: dlsym() allocates, so it can't be asked for these. */
@@ -47,7 +55,8 @@ extern void *__libc_realloc(void *old, size_t size);
 static void
 bad_words(void)
 {
-	static const char text[] = "fault: QS_FAULT is not [kill:]OP:N[+]\n";
+	static const char text[] =
+		"fault: QS_FAULT is not [kill:|hang:]OP:N[+]\n";
 
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
 	_exit(99);
@@ -64,7 +73,11 @@ read_plan(void)
 	if (strncmp(text, "kill:", 5) == 0) {
 		kills = true;
 		text += 5;
+	} else if (strncmp(text, "hang:", 5) == 0) {
+		hangs = true;
+		text += 5;
 	}
+	gate = getenv("QS_FAULT_WHEN");
 	for (int i = 0; i < OP_COUNT; i++) {
 		size_t len = strlen(names[i]);
 
@@ -103,12 +116,17 @@ write_counts(void)
 static bool
 one_fails(enum op op)
 {
-	unsigned long number = atomic_fetch_add(&counts[op], 1) + 1;
+	unsigned long number;
 
+	if (op == chosen && gate != NULL && access(gate, F_OK) != 0)
+		return false;
+	number = atomic_fetch_add(&counts[op], 1) + 1;
 	if (op != chosen || number < when || (number > when && !for_good))
 		return false;
 	if (kills)
 		(void)kill(getpid(), SIGKILL);
+	while (hangs)
+		(void)pause();
 	errno = errors[op];
 	return true;
 }
@@ -119,6 +137,8 @@ fails(enum op op)
 	bool any = (op == OP_WRITE || op == OP_FSYNC || op == OP_LINK) &&
 		one_fails(OP_ANY);
 
+	if (op == OP_PREAD && one_fails(OP_READ))
+		return true;
 	return one_fails(op) || any;
 }
 
@@ -158,9 +178,9 @@ WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t len, off64_t at),
 WRAP(ssize_t, read, (int fd, void *data, size_t len),
 	(fd, data, len), OP_READ, fd <= 2)
 WRAP(ssize_t, pread, (int fd, void *data, size_t len, off_t at),
-	(fd, data, len, at), OP_READ, fd <= 2)
+	(fd, data, len, at), OP_PREAD, fd <= 2)
 WRAP(ssize_t, pread64, (int fd, void *data, size_t len, off64_t at),
-	(fd, data, len, at), OP_READ, fd <= 2)
+	(fd, data, len, at), OP_PREAD, fd <= 2)
 WRAP(int, fsync, (int fd), (fd), OP_FSYNC, false)
 WRAP(int, fdatasync, (int fd), (fd), OP_FSYNC, false)
 WRAP(int, link, (const char *a, const char *b), (a, b), OP_LINK, false)

@@ -4,6 +4,8 @@
  * (snapshot and note payloads, GENESIS), and the local file of heads.  The
  * first byte chooses.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "snapshot/folder_internal.h"
@@ -44,6 +46,32 @@ fuzz_genesis(struct qs_span bytes)
 		abort();
 }
 
+/* One line for each device, in one way of writing, in order. */
+static void
+check_lines(struct qs_span text, const struct qs_mark *marks, size_t count)
+{
+	const char *at = (const char *)text.data;
+	size_t left = text.len;
+
+	for (size_t i = 0; i < count; i++) {
+		char device[17], name[QS_HEX_LEN + 1], line[160];
+		size_t len;
+
+		qs_hex(device, marks[i].device, QS_DEVICE_LEN);
+		qs_hex(name, marks[i].name.b, 32);
+		(void)snprintf(line, sizeof(line), "%s %" PRIu64 " %s %"
+			PRIu64 "\n", device, marks[i].seq, name,
+			marks[i].time_ms);
+		len = strlen(line);
+		if (left < len || memcmp(at, line, len) != 0)
+			abort();
+		at += len;
+		left -= len;
+	}
+	if (left != 0)
+		abort();
+}
+
 static void
 fuzz_heads(struct qs_span bytes)
 {
@@ -58,6 +86,7 @@ fuzz_heads(struct qs_span bytes)
 			QS_DEVICE_LEN) >= 0)
 			abort();
 	}
+	check_lines(bytes, marks, count);
 	free(marks);
 }
 

@@ -475,6 +475,13 @@ command_output_is_taken(void **state)
 	OK(qs_process_read(":", out, sizeof(out), &got, &err));
 	assert_int_equal(got, 0);
 	OK(qs_process_read(":", NULL, 0, &got, &err));
+	/* What does not fit is read all the same, so that it can finish. */
+	OK(qs_process_read("printf secretsecretX", out, 12, &got, &err));
+	assert_int_equal(got, 12);
+	assert_memory_equal(out, "secretsecret", 12);
+	OK(qs_process_read("head -c 300000 /dev/zero", out, sizeof(out), &got,
+		&err));
+	assert_int_equal(got, sizeof(out));
 	/* The command has what may be inherited, and ls its folder: no pipe. */
 	for (int fd = 0; fd < 1000; fd++) {
 		const int flags = fcntl(fd, F_GETFD);
@@ -497,9 +504,9 @@ command_failure_is_told_in_words_without_its_text(void **state)
 			"status 127 (it was not found)"},
 		{": secret; kill -9 $$", "the command was killed by signal 9 "
 			"(SIGKILL)"},
-		{"printf secretsecretX", "the command printed more than 12 "
-			"bytes"},
-		{"yes secret", "the command printed more than 12 bytes"},
+		{"printf secretsecretX; exit 3", "the command exited with "
+			"status 3"},
+		{"yes secret", "the command printed more than 1048576 bytes"},
 	};
 	struct qs_err err;
 
@@ -528,9 +535,9 @@ command_that_goes_on_after_too_much_is_ended(void **state)
 
 	(void)state;
 	/* Without an end to it this test would never finish. */
-	assert_int_equal(qs_process_read("trap '' TERM PIPE; echo too much; "
-		"while :; do sleep 0.1; done", out, sizeof(out), &got, &err),
-		QS_EINVAL);
+	assert_int_equal(qs_process_read("trap '' TERM PIPE; "
+		"head -c 1100000 /dev/zero; while :; do sleep 0.1; done", out,
+		sizeof(out), &got, &err), QS_EINVAL);
 }
 
 static void

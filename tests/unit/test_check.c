@@ -214,13 +214,18 @@ strange_files_are_told_and_do_no_harm(void **state)
 
 	(void)rig_pack(folder, 3, false);
 	rig_sh(rig, "cd store/*/obj && echo hi >notes.txt && "
-		"echo t >.tmp-1-0123456789abcdef");
+		"echo t >.tmp-1-0123456789abcdef && "
+		"echo t >../keys/.tmp-1-0123456789abcdef && "
+		"touch ../keys/card.txt ../log/stray.txt ../beside.txt");
 	result = check(folder, told, true);
-	assert_int_equal(result.foreign_files, 1);
+	assert_int_equal(result.foreign_files, 4);
 	assert_int_equal(result.unreferenced_packs, 1);
 	assert_int_equal(result.errors, 0);
-	assert_int_equal(told->count, 1);
-	told_says(told, "notes.txt");
+	assert_int_equal(told->count, 4);
+	told_says(told, "obj/notes.txt in");
+	told_says(told, "keys/card.txt in");
+	told_says(told, "log/stray.txt in");
+	told_says(told, "beside.txt in");
 	qs_folder_close(folder);
 	free(told);
 }

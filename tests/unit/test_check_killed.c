@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Unit tests of snapshot/check: killed on its way, it loses sight of nothing. */
+/* Unit tests of snapshot/check: a check that is killed loses no object. */
 #include <sys/wait.h>
 
 #include "check_fixture.h"

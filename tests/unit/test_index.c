@@ -135,43 +135,6 @@ forgetting_frees_chunks_unless_another_pack_has_them(void **state)
 	qs_index_close(index);
 }
 
-static struct qs_chunk_loc
-find_other(struct qs_index *index, uint64_t n, uint32_t pack)
-{
-	struct qs_id id = id_of(n);
-	struct qs_chunk_loc loc = {.pack = 77};
-
-	OK(qs_index_find_other(index, &id, pack, &loc, &err));
-	return loc;
-}
-
-static void
-another_place_is_found_for_a_chunk(void **state)
-{
-	struct qs_index *index = open_index();
-	uint32_t one, two;
-
-	(void)state;
-	add_pack(index, 1, 100, 10);
-	OK(qs_index_commit(index, &err));
-	one = number_of(index, 1);
-	add_pack(index, 2, 105, 10);
-	two = number_of(index, 2);
-	for (int round = 0; round < 2; round++) { /* waiting, then on disk */
-		assert_int_equal(find_other(index, 104, one).pack, 0);
-		assert_int_equal(find_other(index, 106, one).pack, two);
-		assert_int_equal(find_other(index, 106, one).off, 42);
-		assert_int_equal(find_other(index, 106, one).len, 42);
-		assert_int_equal(find_other(index, 106, two).pack, one);
-		assert_int_equal(find_other(index, 114, two).pack, 0);
-		assert_int_equal(find_other(index, 500, one).pack, 0);
-		OK(qs_index_commit(index, &err));
-	}
-	forget(index, 2);
-	assert_int_equal(find_other(index, 106, one).pack, 0);
-	qs_index_close(index);
-}
-
 static void
 a_second_copy_that_is_forgotten_does_not_come_back(void **state)
 {
@@ -480,7 +443,6 @@ main(void)
 		T(a_chunk_keeps_its_first_place),
 		T(forgetting_frees_chunks_unless_another_pack_has_them),
 		T(forgetting_some_chunks_leaves_the_rest_of_their_pack),
-		T(another_place_is_found_for_a_chunk),
 		T(a_second_copy_that_is_forgotten_does_not_come_back),
 		T(the_walk_over_packs_lets_its_callback_use_the_index),
 		T(a_full_buffer_writes_itself),

@@ -168,7 +168,7 @@ a_fork_is_reported_and_both_are_visited(void **state)
 
 	world_plant_record(world, &world->devices[0], &draft);
 	seen = world_walk(world, NULL, 0, 8, 1);
-	world_says(&seen, 0, QS_ECORRUPT,
+	world_says(&seen, 0, QS_ECONFLICT,
 		"forked: 2 records with the number 2");
 }
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "snapshot/snapshot.h"
+#include "patterns/patterns.h"
 
 #define OK(call) assert_int_equal((call), QS_OK)
 

@@ -456,6 +456,8 @@ paths_may_be_deep_and_long(void **state)
 {
 	static struct scene scene;
 	struct folder inner = {.count = 0}, outer = {.count = 0};
+	const struct restore all = {.options = &scene.options};
+	bool is_left;
 	char name[201];
 	int fd, next;
 
@@ -501,13 +503,14 @@ paths_may_be_deep_and_long(void **state)
 			at = to;
 		}
 		if (at >= 0)
-			(void)restore_remove(at, name, &err);
+			(void)restore_remove(&all, at, name, "",
+				&is_left, &err);
 		if (at >= 0 && at != top)
 			(void)close(at);
 		if (top >= 0)
 			(void)close(top);
 	}
-	OK(restore_remove(next, name, &scene.err));
+	OK(restore_remove(&all, next, name, "", &is_left, &scene.err));
 	(void)close(next);
 	(void)close(fd);
 	scene_close(&scene);

@@ -64,8 +64,10 @@ a_fetch_pins_little_beyond_what_it_asks_for(void **state)
 	fixture_watched = fat.fx.source;
 	/* The second time while the first ones' are still held. */
 	for (size_t k = 0; k < 2; k++) {
-		for (size_t i = 0; i < CHUNKS; i++)
+		for (size_t i = 0; i < CHUNKS; i++) {
 			want(&fat, &items[k][i], i);
+			items[k][i].is_hasty = k == 0;
+		}
 		OK(qs_source_fetch(fat.fx.source, items[k], CHUNKS, &err));
 		for (size_t i = 0; i < CHUNKS; i++)
 			assert_true(is_right(&fat, &items[k][i], i));
@@ -73,6 +75,16 @@ a_fetch_pins_little_beyond_what_it_asks_for(void **state)
 	}
 	for (size_t i = 0; i < CHUNKS; i++)
 		assert_true(is_right(&fat, &items[0][i], i));
+	/* A copy is told from and checked as what it is a copy of. */
+	OK(qs_source_check(fat.fx.source, items[0], CHUNKS, &err));
+	for (size_t i = 0; i < CHUNKS; i++) {
+		struct qs_frame_at at[2] = {qs_source_frame_of(&items[0][i]),
+			qs_source_frame_of(&items[1][i])};
+
+		assert_true(at[0].pack != 0 && at[0].pack == at[1].pack);
+		assert_int_equal(at[0].frame, i);
+		assert_int_equal(at[1].frame, i);
+	}
 	assert_true(fixture_peak > 0 && fixture_peak <= bound);
 	qs_source_release(fat.fx.source, items[0], CHUNKS);
 	qs_source_release(fat.fx.source, items[1], CHUNKS);

@@ -162,6 +162,16 @@ opening_tells_what_is_missing(void **state)
 }
 
 static void
+put_slot_file(const char *dir, const uint8_t id[static QS_FOLDER_ID_LEN])
+{
+	char hex[2 * QS_FOLDER_ID_LEN + 1], path[256];
+
+	qs_hex(hex, id, QS_FOLDER_ID_LEN);
+	(void)snprintf(path, sizeof(path), "%s/%s/keys/any.key", dir, hex);
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+}
+
+static void
 folders_are_listed(void **state)
 {
 	struct home *home = *state;
@@ -174,13 +184,18 @@ folders_are_listed(void **state)
 	help_ok(qs_store_create(home->dir, other, &store, &err), &err);
 	qs_store_close(store);
 	/* Without keys/ it is no folder, and other names are none either. */
-	assert_true(asprintf(&path, "%s/02" "000000000000000000000000000000",
-		home->dir) > 0);
-	assert_int_equal(mkdir(path, 0700), 0);
-	free(path);
-	assert_true(asprintf(&path, "%s/lost+found", home->dir) > 0);
-	assert_int_equal(mkdir(path, 0700), 0);
-	free(path);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(asprintf(&path, "%s/%s", home->dir, i == 0 ?
+			"02000000000000000000000000000000" :
+			"lost+found") > 0);
+		assert_int_equal(mkdir(path, 0700), 0);
+		free(path);
+	}
+	/* Nor without a key slot: its making was cut short. */
+	assert_int_equal(qs_store_folders(home->dir, &list, &err),
+		QS_ENOSTORE);
+	put_slot_file(home->dir, other);
+	put_slot_file(home->dir, folder_id);
 	help_ok(qs_store_folders(home->dir, &list, &err), &err);
 	assert_int_equal(list.count, 2);
 	assert_memory_equal(list.ids[0], other, 16);
@@ -257,6 +272,16 @@ add(const struct home *home, const char *below, bool is_dir)
 	free(path);
 }
 
+static int
+rmdir_in(const struct home *home, const char *below)
+{
+	char *path = path_in(home, below);
+	const int result = rmdir(path);
+
+	free(path);
+	return result;
+}
+
 #define Z15 "000000000000000"
 #define Z64 Z15 Z15 Z15 Z15 "0000"
 
@@ -296,6 +321,29 @@ foreign_files_are_listed_as_such(void **state)
 	add(home, "log/0000000000000000/0000000000000000-" Z64 "~", false);
 	assert_int_equal(list(home, QS_AREA_LOG).files, 1);
 	assert_int_equal(list(home, QS_AREA_LOG).foreign, 4);
+
+	assert_int_equal(list(home, QS_AREA_BESIDE).foreign, 0);
+	add(home, "desktop.ini", false);
+	add(home, "objects", true);
+	assert_int_equal(list(home, QS_AREA_BESIDE).files, 0);
+	assert_int_equal(list(home, QS_AREA_BESIDE).foreign, 2);
+	assert_int_equal(rmdir_in(home, "objects"), 0);
+	assert_string_equal(list(home, QS_AREA_BESIDE).last, "desktop.ini");
+}
+
+static void
+a_folder_that_cannot_be_listed_is_named_with_its_store(void **state)
+{
+	struct home *home = *state;
+	const struct qs_store *store = home->store;
+	struct found found = {0};
+	struct qs_err err;
+
+	assert_int_equal(rmdir_in(home, "log"), 0);
+	add(home, "log", false);
+	help_fails(store->ops->list(store->self, QS_AREA_LOG, find_one, &found,
+		&err), &err, QS_EINVAL, home->dir);
+	assert_non_null(strstr(err.msg, "open folder log: Not a directory"));
 }
 
 static void
@@ -537,6 +585,8 @@ main(void)
 		HOME_TEST(folders_are_listed),
 		HOME_TEST(other_urls_are_for_later_versions),
 		HOME_TEST(foreign_files_are_listed_as_such),
+		HOME_TEST(
+			a_folder_that_cannot_be_listed_is_named_with_its_store),
 		HOME_TEST(pipes_and_links_do_not_stop_us),
 		HOME_TEST(nothing_is_ever_overwritten),
 		HOME_TEST(a_damaged_object_is_noticed),

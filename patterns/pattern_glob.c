@@ -8,7 +8,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-#include "snapshot/pattern_internal.h"
+#include "patterns/pattern_internal.h"
 
 #define NOT_UTF8 0x110000u /* + the byte */
 

@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "snapshot/pattern_internal.h"
+#include "patterns/pattern_internal.h"
 
 #define PATTERN_PARTS 1023 /* components of a pattern */
 #define STATE_WORDS ((PATTERN_PARTS + 64) / 64)

@@ -3,7 +3,7 @@
 #ifndef QS_PATTERN_INTERNAL_H
 #define QS_PATTERN_INTERNAL_H
 
-#include "snapshot/snapshot.h"
+#include "patterns/patterns.h"
 
 /*
  * Letters to lower case, by Unicode's tables whatever the user's locale is, so

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+# Copies of a store on which different machines were certified meet, and all
+# goes on; the same for a record that was given up and comes back.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+as() { # MACHINE COMMAND...: with its own cache and state
+	local machine=$1
+
+	shift
+	XDG_CACHE_HOME=$work/$machine.cache XDG_STATE_HOME=$work/$machine.state \
+		QSTORE_HOST=$machine "$qstore" "$@"
+}
+
+small_tree src
+expect 0 as a init --no-confirm --no-recovery
+expect 0 as a snapshot src
+cp -a store copy
+for i in 1 2; do
+	expect 0 as b snapshot src
+	expect 0 as c -r "$work/copy" snapshot src
+done
+# A set union: nothing has the same name and other bytes.
+cp -an copy/. store/
+cp -an store/. copy/
+for machine in a b c d; do
+	expect 0 as $machine snapshot src
+	expect 0 as $machine snapshots
+done
+[ "$(as a snapshots --json | /usr/bin/python3 -c \
+	'import json, sys; print(len(json.load(sys.stdin)))')" = 9 ] ||
+	fail 'snapshots are missing'
+expect 0 as d check --read-data
+cp -an copy/. store/
+expect 0 as b snapshot src
+
+# Keys can be changed after it, and the old one is no use any more.
+echo 'another horse battery' >new
+cp password old
+expect 0 as a key passwd --new-password-file new
+expect 12 as a snapshots
+cp new password
+expect 0 as a snapshots
+expect 0 as c snapshot src
+
+# The only slot that is known to have the right to delete stays.
+slot=$(as a key list --json | /usr/bin/python3 -c \
+	'import json, sys; print(json.load(sys.stdin)[0]["id"])')
+expect 1 as a key remove "${slot:0:8}"
+says 'opened just now|last'
+
+# A record that was given up comes back: a new key went on meanwhile.
+newest=$(find store -path '*/log/*' -type f -printf '%T@ %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)
+mv "$newest" aside
+expect 0,3 as c --accept-rollback snapshot src
+mv aside "$newest"
+for i in 1 2; do
+	expect 0 as c snapshot src
+	says_not 'forked'
+done
+expect 0 as c snapshots
+
+# A second folder only by name; one that was never finished is none.
+expect 1 as a init --no-confirm --no-recovery
+says 'folder already'
+says '\-F'
+mkdir store/0123456789abcdef0123456789abcdef
+mkdir store/0123456789abcdef0123456789abcdef/keys
+expect 0 as a snapshots

@@ -48,6 +48,7 @@ enum qs_code {
 	QS_ECANCELED = 16,   /* by the user, or a sibling's failure */
 	QS_ENOSTORE = 17,    /* there is no qstore store at this place */
 	QS_EROLLBACK = 18,   /* the store went back in time */
+	QS_EINDEX = 19,      /* this machine's index is damaged; a cache */
 };
 
 struct qs_err {

@@ -202,6 +202,7 @@ qs_code_to_errno(enum qs_code code)
 		return ENOMEM;
 	case QS_EIO:
 	case QS_ECORRUPT: /* the one errno that programs take for damage */
+	case QS_EINDEX:
 		return EIO;
 	case QS_ENOSPC:
 		return ENOSPC;
@@ -276,6 +277,8 @@ qs_code_word(enum qs_code code)
 		return "no store";
 	case QS_EROLLBACK:
 		return "rolled back";
+	case QS_EINDEX:
+		return "index damaged";
 	}
 	return "unknown error"; /* a number that came over the wire */
 }

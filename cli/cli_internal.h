@@ -55,6 +55,11 @@ struct qs_cli_command {
 	const char *args, *brief, *example;
 	const struct qs_cli_option *options;
 	size_t option_count, options_size; /* of the struct they fill */
+	/*
+	 * It says nothing on standard output before it is sure of it, so it
+	 * can begin again when the index turns out to be damaged.
+	 */
+	bool can_repeat;
 	enum qs_code (*run)(struct qs_cli *cli, const void *options,
 		size_t argc, char **argv, struct qs_err *err);
 };
@@ -87,12 +92,17 @@ struct qs_cli {
 	double fps; /* 0: the default */
 	const char *host; /* QSTORE_HOST or NULL */
 	bool partial;     /* something was left out: exit 3 */
+	bool writes;      /* what it lacks is its own, not the store's */
+	uint64_t troubles; /* told of the log and the slots */
 	struct qs_name slot;              /* that opened the folder ... */
 	struct qs_slot_info slot_info;    /* ... unless it was the keyring */
 	bool has_slot;
 	bool is_locked; /* keys can't reach the swap, or it was told */
 	bool ask_anew; /* do not take the keyring's word */
 	bool to_syslog; /* warnings: it runs in the background */
+	bool read_stdin; /* what came from there can't be had again */
+	/* What opened the folder, kept for a command that can repeat. */
+	struct qs_slot_secret *secret;
 };
 
 /*

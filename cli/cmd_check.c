@@ -138,6 +138,9 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	qs_folder_close(folder);
 	if (rc != QS_OK)
 		return rc;
+	/* What was told of the log is found, too, and not left out. */
+	result.errors += cli->troubles;
+	cli->partial = false;
 	tell(cli, &check, &result);
 	if (result.errors > 0)
 		return qs_fail(err, QS_ECORRUPT, "check: %" PRIu64 " error%s "
@@ -155,5 +158,6 @@ const struct qs_cli_command qs_cmd_check = {
 	.options = option_table,
 	.option_count = sizeof(option_table) / sizeof(option_table[0]),
 	.options_size = sizeof(struct options),
+	.can_repeat = true,
 	.run = run,
 };

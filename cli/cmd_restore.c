@@ -194,6 +194,12 @@ restore(struct qs_cli *cli, const struct qs_restore_options *options,
 		cli->partial = true;
 	if (rc == QS_ENOTFOUND && *full.subpath != '\0')
 		return qs_fail_while(err, "snapshot %s", id);
+	/* What was not restored was not to be found, for all we know. */
+	if (rc == QS_OK && result.errors > 0 &&
+		qs_index_is_damaged(qs_folder_index(folder)))
+		return qs_fail(err, QS_EINDEX, "the index of this machine is "
+			"damaged: it is set aside and made anew from the "
+			"store");
 	if (rc == QS_OK)
 		tell(cli, &full, &result,
 			(uint64_t)(qs_mono_ns() - start) / 1000000000);
@@ -255,5 +261,6 @@ const struct qs_cli_command qs_cmd_restore = {
 	.options = option_table,
 	.option_count = sizeof(option_table) / sizeof(option_table[0]),
 	.options_size = sizeof(struct options),
+	.can_repeat = true,
 	.run = run,
 };

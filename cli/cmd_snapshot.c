@@ -90,8 +90,7 @@ create(struct qs_cli *cli, struct qs_folder *folder, bool counts,
 	/* The totals are of no use any more. */
 	atomic_store(&job.progress.cancel, true);
 	qs_thread_join(thread);
-	if (qs_view_close(view) > 0)
-		cli->partial = true;
+	(void)qs_view_close(view);
 	return rc;
 }
 
@@ -192,6 +191,15 @@ set_parent(const struct qs_folder *folder, const char *name,
 	return rc;
 }
 
+static bool
+has_dash(const struct qs_cli_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], "-") == 0)
+			return true;
+	return false;
+}
+
 static enum qs_code
 run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
@@ -205,6 +213,11 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	bool counts;
 	enum qs_code rc;
 
+	cli->read_stdin = options->from_stdin ||
+		has_dash(&options->files_from) ||
+		has_dash(&options->files_verbatim) ||
+		has_dash(&options->files_raw) ||
+		has_dash(&options->exclude_files);
 	rc = qs_snapshot_paths(options, argv, argc, &paths, err);
 	if (rc == QS_OK)
 		rc = qs_snapshot_excludes(cli, options, &paths, &exclude,
@@ -244,5 +257,6 @@ const struct qs_cli_command qs_cmd_snapshot = {
 	.options = option_table,
 	.option_count = sizeof(option_table) / sizeof(option_table[0]),
 	.options_size = sizeof(struct qs_snapshot_options),
+	.can_repeat = true,
 	.run = run,
 };

@@ -170,5 +170,6 @@ const struct qs_cli_command qs_cmd_stats = {
 	.options = option_table,
 	.option_count = sizeof(option_table) / sizeof(option_table[0]),
 	.options_size = sizeof(struct options),
+	.can_repeat = true,
 	.run = run,
 };

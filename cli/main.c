@@ -75,6 +75,7 @@ exit_code(enum qs_code code)
 	case QS_EPROTO:
 	case QS_EUNSUPPORTED:
 	case QS_EROLLBACK:
+	case QS_EINDEX:
 		break;
 	}
 	return 1;
@@ -130,6 +131,16 @@ run_command(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 		rc = qs_cli_environment(cli, err);
 	if (rc == QS_OK)
 		rc = command->run(cli, options, argc, argv, err);
+	if (rc == QS_EINDEX && command->can_repeat && !cli->read_stdin) {
+		/* Closing has set it aside: now there is a new one. */
+		qs_cli_warn(cli, NULL, err);
+		cli->partial = false;
+		cli->troubles = 0;
+		rc = command->run(cli, options, argc, argv, err);
+	} else if (rc == QS_EINDEX) {
+		(void)qs_fail_while(err, "not done, but it can be tried again "
+			"right away");
+	}
 out:
 	qs_cli_options_clear(command, options);
 	return rc;
@@ -181,5 +192,6 @@ main(int argc, char **argv)
 	else if (cli.partial)
 		status = 3;
 	qs_cli_secret_clear(&cli.env_password);
+	qs_secret_free(cli.secret);
 	return status;
 }

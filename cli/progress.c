@@ -271,6 +271,9 @@ qs_view_open(struct qs_cli *cli, enum qs_view_what what,
 	view->cli = cli;
 	view->what = what;
 	view->progress = qs_cli_progress();
+	atomic_store(&view->progress->files_done, 0); /* a second try? */
+	atomic_store(&view->progress->bytes_done, 0);
+	atomic_store(&view->progress->errors, 0);
 	view->totals = totals != NULL ? totals : view->progress;
 	view->draws = qs_view_is_terminal(cli);
 	view->writes_json = cli->global.json && !cli->global.quiet &&

@@ -30,7 +30,7 @@ qs_cli_warn(struct qs_cli *cli, const char *path, const struct qs_err *err)
 		return;
 	}
 	(void)fputs("warning: ", stderr);
-	if (path != NULL) {
+	if (path != NULL && path[0] != '\0') { /* "": the root itself */
 		qs_cli_escape_text(stderr, path);
 		(void)fputs(": ", stderr);
 	}
@@ -43,9 +43,11 @@ qs_cli_trouble(void *arg, const struct qs_err *trouble)
 {
 	struct qs_cli *cli = arg;
 
-	/* Bytes are damaged or withheld: what follows may not be all. */
-	if (trouble->code == QS_ECORRUPT || trouble->code == QS_EROLLBACK)
-		cli->partial = true;
+	/* Bytes are damaged or withheld: what is read may not be all. */
+	if (trouble->code == QS_ECORRUPT || trouble->code == QS_EROLLBACK) {
+		cli->troubles++;
+		cli->partial = cli->partial || !cli->writes;
+	}
 	qs_cli_warn(cli, NULL, trouble);
 }
 
@@ -161,38 +163,68 @@ qs_cli_folder_options(struct qs_cli *cli, unsigned need,
 	};
 }
 
-enum qs_code
-qs_cli_open(struct qs_cli *cli, unsigned need, struct qs_folder **out,
+/* Into cli->secret, unless that is there. */
+static enum qs_code
+unlock(struct qs_cli *cli, struct qs_store *store, struct qs_err *err)
+{
+	struct qs_slot_secret *secret;
+	enum qs_code rc;
+
+	if (cli->secret != NULL)
+		return QS_OK;
+	secret = qs_secret_alloc(sizeof(*secret));
+	if (secret == NULL)
+		return qs_fail(err, QS_ENOMEM, "there is no locked memory for "
+			"keys (see ulimit -l)");
+	rc = qs_cli_unlock(cli, store, secret, err);
+	if (rc == QS_OK) {
+		cli->secret = secret;
+		secret = NULL; /* handed over */
+	}
+	qs_secret_free(secret);
+	return rc;
+}
+
+static enum qs_code
+open_once(struct qs_cli *cli, unsigned need, struct qs_folder **out,
 	struct qs_err *err)
 {
 	struct qs_folder_options options;
 	struct qs_store *store = NULL;
-	struct qs_slot_secret *secret = NULL;
-	enum qs_code rc;
+	enum qs_code rc = qs_cli_store(cli, &store, err);
 
-	if ((need & QS_CLI_WRITE) && cli->global.no_cache)
-		return qs_fail(err, QS_EINVAL, "--no-cache: this command "
-			"writes, and needs to remember what it wrote");
-	rc = qs_cli_store(cli, &store, err);
-	if (rc != QS_OK)
-		return rc;
-	secret = qs_secret_alloc(sizeof(*secret));
-	if (secret == NULL) {
-		rc = qs_fail(err, QS_ENOMEM, "there is no locked memory for "
-			"keys (see ulimit -l)");
-		goto out;
-	}
-	rc = qs_cli_unlock(cli, store, secret, err);
+	if (rc == QS_OK)
+		rc = unlock(cli, store, err);
 	if (rc == QS_OK && qs_cli_interrupted())
 		rc = qs_fail(err, QS_ECANCELED, "interrupted");
-	if (rc != QS_OK)
-		goto out;
+	if (rc != QS_OK) {
+		qs_store_close(store);
+		return rc;
+	}
 	qs_cli_folder_options(cli, need, &options);
-	rc = qs_folder_open(store, secret, &options, out, err);
-	store = NULL; /* taken */
-out:
-	qs_secret_free(secret);
-	qs_store_close(store);
+	return qs_folder_open(store, cli->secret, &options, out, err);
+}
+
+enum qs_code
+qs_cli_open(struct qs_cli *cli, unsigned need, struct qs_folder **out,
+	struct qs_err *err)
+{
+	enum qs_code rc;
+
+	cli->writes = (need & QS_CLI_WRITE) != 0;
+	if (cli->writes && cli->global.no_cache)
+		return qs_fail(err, QS_EINVAL, "--no-cache: this command "
+			"writes, and needs to remember what it wrote");
+	rc = open_once(cli, need, out, err);
+	if (rc == QS_EINDEX) { /* closing has set it aside */
+		qs_cli_warn(cli, NULL, err);
+		cli->troubles = 0;
+		rc = open_once(cli, need, out, err);
+	}
+	if (!cli->command->can_repeat) {
+		qs_secret_free(cli->secret);
+		cli->secret = NULL;
+	}
 	return rc;
 }
 

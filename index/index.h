@@ -27,8 +27,16 @@ struct qs_index;
 QS_MUST_CHECK enum qs_code qs_index_open(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_index **out, bool *rebuilt, struct qs_err *err);
-/* Uncommitted rows are given up; NULL is fine. */
+/*
+ * Uncommitted rows are given up; NULL is fine.  One that was found damaged is
+ * set aside: the next one is made anew.
+ */
 void qs_index_close(struct qs_index *index);
+/*
+ * Has any call found damage?  It then failed with QS_EINDEX, as every call may.
+ * NULL is fine.
+ */
+bool qs_index_is_damaged(struct qs_index *index);
 /* Make everything since the last commit visible to others. */
 QS_MUST_CHECK enum qs_code qs_index_commit(struct qs_index *index,
 	struct qs_err *err);

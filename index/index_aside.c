@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "index/index_internal.h"
@@ -91,5 +92,19 @@ qs_index_set_aside(const char *path, struct qs_err *err)
 		rc = rename_one(path, "-wal", err);
 	if (rc == QS_OK)
 		rc = rename_one(path, "-shm", err);
+	return rc;
+}
+
+enum qs_code
+qs_index_set_this_aside(const struct qs_index *index, struct qs_err *err)
+{
+	struct stat st;
+	int lock_fd = -1;
+	enum qs_code rc = qs_index_lock_folder(index->path, &lock_fd, err);
+
+	if (rc == QS_OK && stat(index->path, &st) == 0 &&
+		st.st_dev == index->dev && st.st_ino == index->ino)
+		rc = qs_index_set_aside(index->path, err);
+	qs_fd_close(&lock_fd);
 	return rc;
 }

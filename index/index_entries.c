@@ -57,7 +57,7 @@ qs_index_dir_ok(const struct qs_pack_ref *ref, const struct qs_pack_dir *dir)
 }
 
 enum qs_code
-qs_index_frames_load(const struct qs_index *index, struct qs_span blob,
+qs_index_frames_load(struct qs_index *index, struct qs_span blob,
 	uint32_t pack_size, struct qs_frame_entry **out, uint32_t *count,
 	struct qs_err *err)
 {
@@ -89,7 +89,7 @@ qs_index_frames_load(const struct qs_index *index, struct qs_span blob,
 }
 
 enum qs_code
-qs_index_chunks_load(const struct qs_index *index, struct qs_span blob,
+qs_index_chunks_load(struct qs_index *index, struct qs_span blob,
 	const struct qs_frame_entry *frames, uint32_t frame_count,
 	struct qs_chunk_entry **out, uint32_t *count, struct qs_err *err)
 {

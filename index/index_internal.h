@@ -15,6 +15,8 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
+#include <sys/types.h>
 
 #include "index/index.h"
 
@@ -184,6 +186,9 @@ struct qs_index_alias { /* of ascending from */
 
 struct qs_index {
 	char *path;
+	dev_t dev; /* of the file that was opened */
+	ino_t ino;
+	_Atomic bool is_damaged;
 	pthread_mutex_t lock;
 	/* all below guarded by lock */
 	sqlite3 *db;
@@ -204,10 +209,10 @@ QS_MUST_CHECK enum qs_code qs_index_prepare(struct qs_index *index,
 	struct qs_err *err);
 void qs_index_finalize(struct qs_index *index);
 /* From an SQLite result code. */
-enum qs_code qs_index_fail(const struct qs_index *index, int result,
+enum qs_code qs_index_fail(struct qs_index *index, int result,
 	struct qs_err *err);
-enum qs_code qs_index_damaged(const struct qs_index *index,
-	struct qs_err *err);
+/* QS_EINDEX, and closing will set the index aside. */
+enum qs_code qs_index_damaged(struct qs_index *index, struct qs_err *err);
 /*
  * Bind.  Neither can fail: blobs are borrowed until the statement is reset, and
  * a parameter that was not bound is NULL, which no column takes and no row has.
@@ -248,6 +253,9 @@ QS_MUST_CHECK enum qs_code qs_index_lock_folder(const char *path, int *out,
 	struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_index_set_aside(const char *path,
 	struct qs_err *err);
+/* The same for one that was open, unless another took its place meanwhile. */
+QS_MUST_CHECK enum qs_code qs_index_set_this_aside(
+	const struct qs_index *index, struct qs_err *err);
 
 /* index_flush.c */
 typedef enum qs_code (*qs_index_write_fn)(struct qs_index *index, void *arg,
@@ -299,10 +307,10 @@ bool qs_index_ref_ok(const struct qs_pack_ref *ref);
 bool qs_index_dir_ok(const struct qs_pack_ref *ref,
 	const struct qs_pack_dir *dir);
 /* Heap arrays for the caller. */
-QS_MUST_CHECK enum qs_code qs_index_frames_load(const struct qs_index *index,
+QS_MUST_CHECK enum qs_code qs_index_frames_load(struct qs_index *index,
 	struct qs_span blob, uint32_t pack_size, struct qs_frame_entry **out,
 	uint32_t *count, struct qs_err *err);
-QS_MUST_CHECK enum qs_code qs_index_chunks_load(const struct qs_index *index,
+QS_MUST_CHECK enum qs_code qs_index_chunks_load(struct qs_index *index,
 	struct qs_span blob, const struct qs_frame_entry *frames,
 	uint32_t frame_count, struct qs_chunk_entry **out, uint32_t *count,
 	struct qs_err *err);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "index/index_internal.h"
 
@@ -156,6 +157,7 @@ static enum qs_code
 connect_db(struct qs_index *index, struct qs_err *err)
 {
 	enum qs_code rc = QS_OK;
+	struct stat st;
 	int result;
 
 	if (!is_memory(index->path))
@@ -170,6 +172,10 @@ connect_db(struct qs_index *index, struct qs_err *err)
 		return qs_fail_nomem(err, "opening the index");
 	if (result != SQLITE_OK)
 		return qs_index_fail(index, result, err);
+	if (stat(index->path, &st) == 0) { /* :memory: has none */
+		index->dev = st.st_dev;
+		index->ino = st.st_ino;
+	}
 	(void)sqlite3_extended_result_codes(index->db, 1);
 	(void)sqlite3_busy_timeout(index->db, QS_INDEX_BUSY_MS);
 	/* A forged file must neither run code of its own nor take memory. */
@@ -251,7 +257,7 @@ check_owner(struct qs_index *index, const uint8_t *folder_id,
 	if (rc == QS_OK)
 		rc = ask_number(index, "PRAGMA user_version", &version, err);
 	if (rc == QS_OK && (id != APPLICATION_ID || version != VERSION))
-		rc = qs_fail(err, QS_ECORRUPT, "index %s is not of this "
+		rc = qs_fail(err, QS_EINDEX, "index %s is not of this "
 			"version of qstore", index->path);
 	if (rc == QS_OK)
 		rc = ask(index, "SELECT value FROM meta WHERE key = 'folder'",
@@ -260,7 +266,7 @@ check_owner(struct qs_index *index, const uint8_t *folder_id,
 		return rc;
 	folder = qs_index_column_blob(stmt, 0, QS_FOLDER_ID_LEN);
 	if (folder == NULL || memcmp(folder, folder_id, QS_FOLDER_ID_LEN) != 0)
-		rc = qs_fail(err, QS_ECORRUPT, "index %s is of another folder",
+		rc = qs_fail(err, QS_EINDEX, "index %s is of another folder",
 			index->path);
 	(void)sqlite3_finalize(stmt);
 	return rc;
@@ -292,6 +298,8 @@ open_once(const char *path, const uint8_t *folder_id, struct qs_index **out,
 		index = NULL; /* handed over */
 	}
 out:
+	if (index != NULL) /* whoever opens it holds the lock, and does that */
+		atomic_store(&index->is_damaged, false);
 	qs_index_close(index);
 	return rc;
 }
@@ -309,7 +317,7 @@ qs_index_open(const char *path, const uint8_t folder_id[static
 		rc = qs_index_lock_folder(path, &lock_fd, err);
 	if (rc == QS_OK)
 		rc = open_once(path, folder_id, out, err);
-	if (rc == QS_ECORRUPT && !is_memory(path)) {
+	if (rc == QS_EINDEX && !is_memory(path)) {
 		was_damaged = true;
 		rc = qs_index_set_aside(path, err);
 		if (rc == QS_OK)
@@ -324,13 +332,24 @@ qs_index_open(const char *path, const uint8_t folder_id[static
 void
 qs_index_close(struct qs_index *index)
 {
+	struct qs_err ignored;
+
 	if (index == NULL)
 		return;
 	qs_index_finalize(index);
 	(void)sqlite3_close(index->db);
+	/* Failing that, the next one finds the damage again. */
+	if (atomic_load(&index->is_damaged) && !is_memory(index->path))
+		(void)!qs_index_set_this_aside(index, &ignored);
 	qs_index_rows_clear(&index->rows);
 	qs_buf_clear(&index->aliases);
 	(void)pthread_mutex_destroy(&index->lock);
 	free(index->path);
 	free(index);
+}
+
+bool
+qs_index_is_damaged(struct qs_index *index)
+{
+	return index != NULL && atomic_load(&index->is_damaged);
 }

@@ -75,7 +75,7 @@ read_ref(sqlite3_stmt *stmt, uint32_t *number, struct qs_pack_ref *ref)
 /* --------------------------------------------------------------- a pack */
 
 static enum qs_code
-pack_in_memory(const struct qs_index *index,
+pack_in_memory(struct qs_index *index,
 	const struct qs_index_new_pack *pack, struct qs_index_pack *out,
 	struct qs_err *err)
 {

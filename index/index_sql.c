@@ -112,10 +112,11 @@ qs_index_finalize(struct qs_index *index)
 }
 
 enum qs_code
-qs_index_damaged(const struct qs_index *index, struct qs_err *err)
+qs_index_damaged(struct qs_index *index, struct qs_err *err)
 {
-	return qs_fail(err, QS_ECORRUPT, "index %s is damaged: delete it, it "
-		"is rebuilt from the store", index->path);
+	atomic_store(&index->is_damaged, true);
+	return qs_fail(err, QS_EINDEX, "index %s is damaged: it is set aside "
+		"and made anew from the store", index->path);
 }
 
 /* SQLite tells "disk full" apart by ENOSPC of write alone; we by errno. */
@@ -134,7 +135,7 @@ fail_io(const struct qs_index *index, int result, struct qs_err *err)
 }
 
 enum qs_code
-qs_index_fail(const struct qs_index *index, int result, struct qs_err *err)
+qs_index_fail(struct qs_index *index, int result, struct qs_err *err)
 {
 	switch (result & 0xff) {
 	case SQLITE_BUSY:

@@ -51,6 +51,7 @@ check_is_finding(enum qs_code code)
 	case QS_ECANCELED:
 	case QS_ENOSTORE:
 	case QS_EROLLBACK:
+	case QS_EINDEX:
 		break;
 	}
 	return false;

@@ -12,18 +12,24 @@
 #define WORKERS_MAX 32
 
 void
-create_warn(struct create *create, const char *path, const struct qs_err *err)
+create_tell(struct create *create, const char *path, const struct qs_err *err)
 {
-	struct qs_event event = {.kind = QS_EVENT_WARNING,
-		.path = path[0] != '\0' ? path : "/", .err = err};
+	struct qs_event event = {.kind = QS_EVENT_WARNING, .path = path,
+		.err = err};
 
-	atomic_fetch_add(&create->error_count, 1);
-	atomic_fetch_add(&create->report->progress->errors, 1);
 	if (create->report->event == NULL)
 		return;
 	pthread_mutex_lock(&create->report_lock);
 	create->report->event(create->report->arg, &event);
 	pthread_mutex_unlock(&create->report_lock);
+}
+
+void
+create_warn(struct create *create, const char *path, const struct qs_err *err)
+{
+	atomic_fetch_add(&create->error_count, 1);
+	atomic_fetch_add(&create->report->progress->errors, 1);
+	create_tell(create, path[0] != '\0' ? path : "/", err);
 }
 
 void
@@ -284,7 +290,7 @@ forget_vanished(struct create *create, const struct qs_name *name,
 	(void)qs_fail(&what, QS_ENOTFOUND, "object %s is missing from %s or "
 		"has another size; what was in it and is still here is stored "
 		"anew", hex, create->store->place);
-	create_warn(create, "", &what);
+	create_tell(create, NULL, &what);
 	rc = qs_folder_note_absent(create->folder, name, err);
 	return rc == QS_OK ? qs_index_forget(create->index, name, err) : rc;
 }
@@ -383,6 +389,7 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	free(create->committed);
 	qs_buf_clear(&create->root_bytes);
 	qs_buf_clear(&create->targets);
+	qs_buf_clear(&create->target_paths);
 	qs_wipe(&create->chunker, sizeof(create->chunker));
 	pthread_mutex_destroy(&create->report_lock);
 	free(create);

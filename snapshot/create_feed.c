@@ -153,6 +153,8 @@ create_list_run(void *arg)
 			"none of the paths given",
 			o->path_count == 1 ? "does not exist or cannot be "
 			"read" : "can be read");
+	if (lister.target_lost)
+		atomic_store(&create->target_lost, true);
 	lister_clear(&lister);
 	create_targets_free(root);
 	if (rc == QS_OK) {

@@ -248,31 +248,33 @@ fill_snapshot(struct create *create, struct qs_snapshot *s,
 
 /*
  * Are the targets what they were in the parent, which had the same paths?  The
- * parent's entries are looked up one by one, in the order of the walk.
+ * parent's entries are looked up one by one.
  */
 static bool
 same_targets(struct create *create)
 {
 	struct qs_content root = qs_snapshot_root(create->parent);
+	size_t at = 0, path_at = 0;
 	struct qs_buf bytes = {0};
-	size_t at = 0;
-	bool same = true;
+	bool same = create->target_paths.len > 0 &&
+		!atomic_load(&create->target_lost);
 
-	for (size_t i = 0; i < create->path_count && same; i++) {
+	while (path_at < create->target_paths.len && same) {
+		const char *path = (char *)create->target_paths.data + path_at;
 		struct qs_node node;
 		struct qs_err ignored;
 
-		same = qs_tree_find(create->source, &root, create->paths[i],
-			&bytes, &node, &ignored) == QS_OK &&
-			node.encoded.len > 0 &&
+		same = qs_tree_find(create->source, &root, path, &bytes, &node,
+			&ignored) == QS_OK && node.encoded.len > 0 &&
 			node.encoded.len <= create->targets.len - at &&
 			memcmp(create->targets.data + at, node.encoded.data,
 				node.encoded.len) == 0;
 		if (same)
 			at += node.encoded.len;
+		path_at += strlen(path) + 1;
 	}
 	qs_buf_clear(&bytes);
-	return same && at > 0 && at == create->targets.len;
+	return same && at == create->targets.len;
 }
 
 static bool
@@ -322,8 +324,11 @@ write_record(struct create *create, struct plan_cover *cover,
 	/* It may have grown there: what others logged in the meantime. */
 	cover->direct.list = payload.cover.direct;
 	cover->direct.count = cover->direct.cap = payload.cover.direct_count;
-	if (rc == QS_OK)
+	if (rc == QS_OK) {
 		rc = qs_index_run_end(create->index, err);
+		if (rc == QS_EINDEX) /* it is saved all the same */
+			rc = QS_OK;
+	}
 	payload.cover = (struct qs_cover){0}; /* the caller's */
 	qs_payload_clear(&payload);
 	free(added.list);

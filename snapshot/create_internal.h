@@ -35,6 +35,7 @@
 #define CREATE_BATCH 256        /* items of a listing batch */
 #define CREATE_XATTRS_MAX (1u << 20) /* of a node, all together */
 #define CREATE_ROW_ENTRIES 1024 /* entries of a directory row */
+#define ROW_TARGET UINT32_MAX   /* the segment of a target's own entry */
 #define CREATE_PART_BYTES (128u << 10) /* look for a cut of a folder's tree */
 #define CREATE_PART_MAX (512u << 10)   /* cut it in any case */
 
@@ -69,10 +70,13 @@ struct folder {
 	int fd; /* -1: could not be opened, or made up */
 	_Atomic unsigned references;
 	uint8_t domain; /* dedup domain of what is in it */
-	bool made_up;   /* on the way to a target: has no directory row */
+	bool made_up;   /* on the way to targets: they have a row each */
 	uint8_t path_hash[32];
 };
 
+/* Of what has that name in the folder with the path hash parent. */
+void child_hash(const uint8_t parent[static 32], struct qs_span name,
+	uint8_t out[static 32]);
 void folder_take(struct folder *folder);
 void folder_drop(struct folder *folder); /* NULL is fine */
 
@@ -160,6 +164,7 @@ struct event {
 	uint64_t prior_ino;
 	int64_t prior_ctime_ns;
 	uint32_t prior_place;
+	bool prior_entry_fresh;
 	uint32_t chunk_first, chunk_count;
 	uint64_t hole; /* PIECE: this many bytes of hole instead of chunks */
 	/* LEAVE: the planner found every entry in the prior row, in order. */
@@ -322,15 +327,19 @@ struct prior_entry {
 	uint64_t ino;
 	int64_t ctime_ns;
 	uint32_t place;
+	bool is_fresh; /* from a row: it need not be looked up again */
 };
 
 enum qs_code prior_open(struct create *create, const struct folder *folder,
 	const struct qs_content *parent_content, struct prior **out,
 	struct qs_err *err);
 void prior_close(struct prior *prior); /* NULL is fine */
-/* The entry of this name, skipping smaller ones; NULL: there is none. */
+/*
+ * The entry of this name, skipping smaller ones; NULL: there is none.
+ * is_target false: in a made-up folder, one that is made up itself.
+ */
 const struct prior_entry *prior_seek(struct prior *prior,
-	struct qs_span name);
+	struct qs_span name, bool is_target);
 /* Nothing is left, nothing was skipped, and these are rows. */
 bool prior_all_matched(struct prior *prior, uint32_t matched);
 bool prior_fresh(const struct prior *prior);
@@ -359,8 +368,17 @@ struct row_writer {
 
 enum qs_code row_add(struct row_writer *row, uint64_t ino, int64_t ctime_ns,
 	struct qs_span entry, struct qs_err *err);
+/* Put the head in front of the entries: the row as it is kept. */
 enum qs_code row_finish(struct row_writer *row, bool is_last,
 	const struct qs_content *content, struct qs_err *err);
+/* Put it into the index, and begin the next segment; content: the last's. */
+enum qs_code row_put(struct qs_index *index,
+	const uint8_t path_hash[static 32], struct row_writer *row,
+	bool is_last, const struct qs_content *content, struct qs_err *err);
+/* The row of what was named by itself in the folder with the hash parent. */
+enum qs_code row_put_target(struct qs_index *index,
+	const uint8_t parent[static 32], struct qs_span name, uint64_t ino,
+	int64_t ctime_ns, struct qs_span entry, struct qs_err *err);
 
 /* ------------------------------------------------------------- the run */
 
@@ -391,6 +409,8 @@ struct create {
 	 * to them (/tmp) have times that are nobody's business.
 	 */
 	struct qs_buf targets;
+	struct qs_buf target_paths; /* theirs in the tree, each with a NUL */
+	_Atomic bool target_lost;   /* there was one more to be saved */
 	uint64_t new_chunks; /* trees and lists stored, but for those folders */
 	/* the committer's, read after board_flush: */
 	struct qs_name *committed;
@@ -404,7 +424,10 @@ struct create {
 	size_t path_count;
 };
 
-/* A warning about one file; the run goes on. */
+/* To be told, but nothing that the snapshot lacks; path may be NULL. */
+void create_tell(struct create *create, const char *path,
+	const struct qs_err *err);
+/* A warning about one file, which is lacking or partly so; the run goes on. */
 void create_warn(struct create *create, const char *path,
 	const struct qs_err *err);
 void create_event(struct create *create, enum qs_event_kind kind,

@@ -45,6 +45,18 @@ facts_from_stat(struct facts *facts, const struct stat *st)
 }
 
 void
+child_hash(const uint8_t parent[static 32], struct qs_span name,
+	uint8_t out[static 32])
+{
+	uint8_t bytes[32 + QS_NAME_MAX];
+	size_t len = name.len < QS_NAME_MAX ? name.len : QS_NAME_MAX;
+
+	memcpy(bytes, parent, 32);
+	memcpy(bytes + 32, name.data, len);
+	qs_hash_plain(out, 32, qs_span(bytes, 32 + len));
+}
+
+void
 folder_take(struct folder *folder)
 {
 	atomic_fetch_add(&folder->references, 1);
@@ -229,17 +241,14 @@ static struct folder *
 folder_new(const struct folder *parent, const char *name)
 {
 	struct folder *folder = calloc(1, sizeof(struct folder));
-	uint8_t bytes[32 + QS_NAME_MAX];
-	size_t len = strnlen(name, QS_NAME_MAX);
 
 	if (folder == NULL)
 		return NULL;
 	folder->fd = -1;
 	folder->references = 1;
 	if (parent != NULL) {
-		memcpy(bytes, parent->path_hash, 32);
-		memcpy(bytes + 32, name, len);
-		qs_hash_plain(folder->path_hash, 32, qs_span(bytes, 32 + len));
+		child_hash(parent->path_hash, qs_span(name, strlen(name)),
+			folder->path_hash);
 		folder->domain = create_domain(name, parent->domain);
 	}
 	return folder;
@@ -357,8 +366,7 @@ look_at(struct lister *l, const char *name, struct target *target,
 		follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
 		qs_fail_errno(&trouble, target ? "not saved" :
 			"vanished or cannot be looked at");
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	facts_from_stat(&facts, &st);
 	is_dir = S_ISDIR(st.st_mode);
@@ -366,8 +374,7 @@ look_at(struct lister *l, const char *name, struct target *target,
 		goto out;
 	if (follow && !is_dir) {
 		qs_fail(&trouble, QS_EINVAL, "not a folder");
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	if (target != NULL && target->leaf)
 		l->targets_found++;
@@ -378,12 +385,14 @@ look_at(struct lister *l, const char *name, struct target *target,
 	if (l->depth > QS_DEPTH_MAX) {
 		qs_fail(&trouble, QS_EINVAL, "folders in folders deeper than "
 			"%d are not saved", QS_DEPTH_MAX);
-		warn(l, &trouble);
-		goto out;
+		goto lost;
 	}
 	cross = target == NULL && l->options->one_file_system &&
 		facts.dev != level->dev;
 	return enter(l, at_fd, open_name, name, target, &facts, cross, err);
+lost:
+	warn(l, &trouble);
+	l->target_lost |= target != NULL;
 out:
 	path_pop(l, path_len);
 	return rc;

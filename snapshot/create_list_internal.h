@@ -13,6 +13,7 @@ struct lister {
 	struct level *levels;
 	size_t depth, cap;
 	size_t targets_found;
+	bool target_lost; /* one could not be looked at */
 	/* what to do with it; folder references are borrowed */
 	void *arg;
 	enum qs_code (*enter)(void *arg, struct folder *folder,

@@ -188,16 +188,29 @@ meta_from_facts(struct qs_node *node, const struct facts *facts,
 
 /*
  * The clock of the file system ticks in jiffies: what changed within the last
- * few of them may change again without its ctime showing it.  Whole seconds
+ * few of them may change again without its time showing it.  Whole seconds
  * look like a file system that keeps no finer times (vfat: two seconds).
+ */
+static bool
+is_recent(int64_t time_ns, int64_t now_ns)
+{
+	return time_ns > now_ns -
+		(time_ns % 1000000000 == 0 ? 2100000000 : 20000000);
+}
+
+/*
+ * The mtime as well, for file systems whose ctime does not show each change.
+ * One to come was set by somebody, and would keep the file from ever being
+ * recognised.
  */
 bool
 meta_racy(const struct facts *facts)
 {
-	int64_t window_ns = facts->ctime_ns % 1000000000 == 0 ? 2100000000 :
-		20000000;
+	int64_t now_ns = qs_now_ns();
 
-	return facts->ctime_ns > qs_now_ns() - window_ns;
+	return is_recent(facts->ctime_ns, now_ns) ||
+		(is_recent(facts->mtime_ns, now_ns) &&
+		facts->mtime_ns <= now_ns);
 }
 
 /* ---------------------------------------------------------------- xattrs */

@@ -85,6 +85,7 @@ set_prior(struct plan *plan, struct event *event,
 	event->prior_ino = prior->ino;
 	event->prior_ctime_ns = prior->has_inode ? prior->ctime_ns : -1;
 	event->prior_place = prior->has_inode ? prior->place : UINT32_MAX;
+	event->prior_entry_fresh = prior->is_fresh;
 	return QS_OK;
 }
 
@@ -137,8 +138,8 @@ reuse_node(struct event *event)
 }
 
 static bool
-unchanged(struct plan *plan, const struct plan_level *level,
-	const struct prior_entry *prior, const struct list_item *item)
+unchanged(struct plan *plan, const struct prior_entry *prior,
+	const struct list_item *item)
 {
 	const struct qs_create_options *o = plan->create->options;
 	const struct facts *facts = &item->facts;
@@ -155,7 +156,7 @@ unchanged(struct plan *plan, const struct plan_level *level,
 	if (!same_inode(prior, facts) && !(is_file && o->trust_parent &&
 		!prior->has_inode && prior->node.mtime_ns == facts->mtime_ns))
 		return false;
-	return !is_file || (prior->has_inode && prior_fresh(level->prior)) ||
+	return !is_file || prior->is_fresh ||
 		content_known(plan, &prior->node.content);
 }
 
@@ -209,12 +210,12 @@ plan_entry(struct plan *plan, const struct list_item *item, const char *name,
 {
 	struct plan_level *level = &plan->levels[plan->depth - 1];
 	const struct prior_entry *prior = prior_seek(level->prior,
-		qs_span(name, item->name_len));
+		qs_span(name, item->name_len), true);
 	bool is_file = S_ISREG(item->facts.mode), same, small;
 	struct event *event;
 	enum qs_code rc;
 
-	same = unchanged(plan, level, prior, item);
+	same = unchanged(plan, prior, item);
 	small = is_file && item->facts.size <= CREATE_SMALL &&
 		!is_sparse(&item->facts);
 	if (is_file && !same && small && plan->job != NULL &&
@@ -298,7 +299,7 @@ plan_enter(struct plan *plan, const struct list_item *item, const char *name,
 		struct plan_level *above = &plan->levels[plan->depth - 1];
 
 		prior = prior_seek(above->prior, qs_span(name,
-			item->name_len));
+			item->name_len), !item->folder->made_up);
 		if (prior != NULL && prior->node.type != QS_NODE_DIR)
 			prior = NULL;
 		if (prior != NULL && prior->has_inode)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* A folder as it was before: from its directory rows, or the parent's tree. */
+/*
+ * A folder as it was before: from its directory rows, or the parent's tree.  Of
+ * a made-up folder each target has a row of its own, since the next run may
+ * name others there.
+ */
 #include <stdlib.h>
 
 #include "snapshot/create_internal.h"
@@ -8,13 +12,14 @@ struct prior {
 	struct create *create;
 	uint8_t path_hash[32];
 	/* rows */
-	bool rows, fresh, ended;
+	bool rows, fresh, ended, made_up;
 	uint32_t segment, left; /* left: entries of this segment not read */
 	struct qs_buf row;
 	struct row_head head;
 	struct qs_reader entries;
 	/* the parent's tree, when there are no rows */
 	struct qs_dir *dir;
+	struct prior_entry target; /* made up: from its row */
 	/* the entry at hand */
 	struct prior_entry entry;
 	bool has_entry;
@@ -59,7 +64,8 @@ prior_open(struct create *create, const struct folder *folder,
 	p->rows = true;
 	p->fresh = true;
 	memcpy(p->path_hash, folder->path_hash, 32);
-	if (folder->made_up)
+	p->made_up = folder->made_up;
+	if (p->made_up)
 		p->rows = false, p->ended = true;
 	else if ((rc = load_segment(p, err)) != QS_OK) {
 		prior_close(p);
@@ -121,14 +127,39 @@ advance(struct prior *p)
 	}
 	p->left--;
 	p->entry.place = p->next_place++;
+	p->entry.is_fresh = p->fresh;
 	p->has_entry = true;
 }
 
+/* The row of one target in a made-up folder, into p->target. */
+static bool
+load_target(struct prior *p, struct qs_span name)
+{
+	uint8_t hash[32], key[QS_DIR_KEY_LEN];
+	bool found, fresh;
+	struct qs_err ignored;
+
+	child_hash(p->path_hash, name, hash);
+	row_key(hash, ROW_TARGET, key);
+	p->row.len = 0;
+	if (qs_index_dir_get(p->create->index, key, &p->row, &found, &fresh,
+		&ignored) != QS_OK || !found || !row_open(qs_buf_span(&p->row),
+		&p->head, &p->entries) || p->head.count != 1 ||
+		!row_next(&p->entries, &p->target) ||
+		qs_name_order(p->target.node.name, name) != 0)
+		return false;
+	p->target.place = UINT32_MAX;
+	p->target.is_fresh = fresh;
+	return true;
+}
+
 const struct prior_entry *
-prior_seek(struct prior *p, struct qs_span name)
+prior_seek(struct prior *p, struct qs_span name, bool is_target)
 {
 	if (p == NULL)
 		return NULL;
+	if (p->made_up && is_target && load_target(p, name))
+		return &p->target;
 	for (;;) {
 		int order;
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Directory rows: what a folder looked like when it was last saved, kept in
- * the index in segments of CREATE_ROW_ENTRIES entries in order of name.
+ * the index in segments of CREATE_ROW_ENTRIES entries in order of name.  What
+ * was named by itself has a row of its one entry, the segment ROW_TARGET of its
+ * own path.
  *
  *   "QSR1"  u32 flags (1: the last segment)  u32 entries
  *   last only: u32 depth, u32 count, count x 40: the folder's content
@@ -66,6 +68,42 @@ row_finish(struct row_writer *row, bool is_last,
 			memcpy(at + 20, content->refs, refs);
 	}
 	return QS_OK;
+}
+
+enum qs_code
+row_put(struct qs_index *index, const uint8_t path_hash[static 32],
+	struct row_writer *row, bool is_last,
+	const struct qs_content *content, struct qs_err *err)
+{
+	uint8_t key[QS_DIR_KEY_LEN];
+	enum qs_code rc = row_finish(row, is_last, content, err);
+
+	row_key(path_hash, row->segment, key);
+	if (rc == QS_OK)
+		rc = qs_index_dir_put(index, key, qs_buf_span(&row->bytes),
+			err);
+	row->bytes.len = 0;
+	row->count = 0;
+	row->segment++;
+	row->same = true;
+	return rc;
+}
+
+enum qs_code
+row_put_target(struct qs_index *index, const uint8_t parent[static 32],
+	struct qs_span name, uint64_t ino, int64_t ctime_ns,
+	struct qs_span entry, struct qs_err *err)
+{
+	static const struct qs_content none;
+	struct row_writer row = {.segment = ROW_TARGET};
+	uint8_t hash[32];
+	enum qs_code rc = row_add(&row, ino, ctime_ns, entry, err);
+
+	child_hash(parent, name, hash);
+	if (rc == QS_OK)
+		rc = row_put(index, hash, &row, true, &none, err);
+	qs_buf_clear(&row.bytes);
+	return rc;
 }
 
 bool

@@ -127,22 +127,33 @@ part_ends(const struct assembler *a, const struct open_dir *dir,
 	return (hash[0] & 0x7f) == 0;
 }
 
-static enum qs_code
-put_row(struct assembler *a, struct open_dir *dir, bool is_last,
-	const struct qs_content *content, struct qs_err *err)
+static int64_t
+entry_ctime(const struct event *event)
 {
-	uint8_t key[QS_DIR_KEY_LEN];
-	enum qs_code rc = row_finish(&dir->row, is_last, content, err);
+	return event->racy ? -1 : event->facts.ctime_ns;
+}
 
-	row_key(dir->path_hash, dir->row.segment, key);
-	if (rc == QS_OK)
-		rc = qs_index_dir_put(a->create->index, key,
-			qs_buf_span(&dir->row.bytes), err);
-	dir->row.bytes.len = 0;
-	dir->row.count = 0;
-	dir->row.segment++;
-	dir->row.same = true;
-	return rc;
+/* What was named by itself, for --skip-if-unchanged and for the next run. */
+static enum qs_code
+added_target(struct assembler *a, const struct open_dir *dir,
+	const struct event *event, struct qs_span entry, struct qs_span name,
+	bool row_same, struct qs_err *err)
+{
+	struct create *create = a->create;
+	size_t len = a->path.len;
+	enum qs_code rc;
+
+	if ((rc = path_push(a, name, err)) != QS_OK ||
+		(rc = qs_buf_append(&create->target_paths, a->path.data,
+			a->path.len + 1, err)) != QS_OK ||
+		(rc = qs_buf_append(&create->targets, entry.data, entry.len,
+			err)) != QS_OK)
+		return rc;
+	path_cut(a, len);
+	if (create->options->dry_run || (row_same && event->prior_entry_fresh))
+		return QS_OK;
+	return row_put_target(create->index, dir->path_hash, name,
+		event->facts.ino, entry_ctime(event), entry, err);
 }
 
 /* The entry just put at the end of dir->part, entry_len bytes. */
@@ -152,17 +163,18 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 {
 	struct qs_span entry = qs_span(dir->part.data + dir->part.len -
 		entry_len, entry_len);
-	int64_t ctime_ns = event->racy ? -1 : event->facts.ctime_ns;
+	int64_t ctime_ns = entry_ctime(event);
 	enum qs_code rc = QS_OK;
+	bool row_same;
 
 	*same = event->prior.len == entry.len &&
 		memcmp(event->prior.data, entry.data, entry.len) == 0;
-	if (!*same || event->prior_ino != event->facts.ino ||
-		event->prior_ctime_ns != ctime_ns ||
-		event->prior_place != dir->count)
+	row_same = *same && event->prior_ino == event->facts.ino &&
+		event->prior_ctime_ns == ctime_ns;
+	if (!row_same || event->prior_place != dir->count)
 		dir->same = dir->row.same = false;
-	if (dir->made_up && !a->leaving_made_up && (rc = qs_buf_append(
-		&a->create->targets, entry.data, entry.len, err)) != QS_OK)
+	if (dir->made_up && !a->leaving_made_up && (rc = added_target(a, dir,
+		event, entry, name, row_same, err)) != QS_OK)
 		return rc;
 	dir->count++;
 	dir->part_count++;
@@ -175,7 +187,8 @@ added(struct assembler *a, struct open_dir *dir, const struct event *event,
 				dir->row.count = 0;
 				dir->row.segment++;
 			} else {
-				rc = put_row(a, dir, false, NULL, err);
+				rc = row_put(a->create->index, dir->path_hash,
+					&dir->row, false, NULL, err);
 			}
 		}
 	}
@@ -332,7 +345,8 @@ leave(struct assembler *a, const struct event *event, struct qs_err *err)
 				&size, err);
 	}
 	if (rc == QS_OK && dir->writes_rows && !same)
-		rc = put_row(a, dir, true, &content, err);
+		rc = row_put(a->create->index, dir->path_hash, &dir->row,
+			true, &content, err);
 	if (rc == QS_OK)
 		rc = a->depth == 1 ? take_root(a, &content, err) :
 			enter_above(a, dir, &content, size, err);
@@ -417,8 +431,11 @@ add_node(struct assembler *a, const struct job *job, struct event *event,
 	}
 	if (event->kind == EVENT_FILE)
 		qs_content_builder_reset(&a->file);
-	if (event->failed)
+	if (event->failed) {
 		dir->same = dir->row.same = false;
+		if (dir->made_up)
+			atomic_store(&a->create->target_lost, true);
+	}
 	return rc == QS_OK ? report(a, event, node, event->state, err) : rc;
 }
 

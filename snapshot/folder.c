@@ -69,6 +69,15 @@ qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble)
 	folder->trouble(folder->trouble_arg, trouble);
 }
 
+void
+qs_folder_tell_object(struct qs_folder *folder, const struct qs_err *fault)
+{
+	struct qs_err trouble = *fault;
+
+	trouble.code = QS_ENOTFOUND;
+	qs_folder_tell(folder, &trouble);
+}
+
 /* -------------------------------------------------------- new and free */
 
 /* The first folder key is pinned by the folder's id, as the admin key is. */

@@ -182,7 +182,7 @@ static enum qs_code
 give_up(struct sync *sync, const struct qs_name *name,
 	const struct qs_err *trouble, struct qs_err *err)
 {
-	qs_folder_tell(sync->folder, trouble);
+	qs_folder_tell_object(sync->folder, trouble);
 	return qs_buf_append(&sync->absent, name->b, 32, err);
 }
 
@@ -297,7 +297,7 @@ read_chunk(struct sync *sync, const struct qs_index_at *index,
 		return rc;
 	}
 	/* The packs' own directories will do. */
-	qs_folder_tell(sync->folder, &fault);
+	qs_folder_tell_object(sync->folder, &fault);
 	return QS_OK;
 }
 

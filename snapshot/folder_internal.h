@@ -103,6 +103,12 @@ QS_MUST_CHECK enum qs_code qs_folder_new(struct qs_store *store,
 /* What the log has said: free, as before the first walk. */
 void qs_folder_clear_log(struct qs_folder *folder);
 void qs_folder_tell(struct qs_folder *folder, const struct qs_err *trouble);
+/*
+ * An object that can't be used: as one that is not there.  Who needs something
+ * of it will miss it, nobody else.
+ */
+void qs_folder_tell_object(struct qs_folder *folder,
+	const struct qs_err *fault);
 /* NULL where it is unknown. */
 struct qs_chain *qs_folder_chain(const struct qs_folder *folder,
 	const uint8_t device[static QS_DEVICE_LEN]);

@@ -72,7 +72,7 @@ open_index(struct qs_folder *folder, struct qs_err *err)
 	rc = qs_index_open(path, folder->store->folder_id, &folder->index,
 		&rebuilt, err);
 	if (rc == QS_OK && rebuilt) {
-		(void)qs_fail(&trouble, QS_ECORRUPT, "index %s: was damaged "
+		(void)qs_fail(&trouble, QS_EINDEX, "index %s: was damaged "
 			"or not this folder's; it is set aside and made anew "
 			"from the store", path);
 		qs_folder_tell(folder, &trouble);

@@ -39,7 +39,7 @@ adopt_one(struct qs_folder *folder, const struct qs_name *name,
 	if (rc != QS_OK) {
 		(void)qs_fail_while(&fault,
 			"left by an interrupted run, not used");
-		qs_folder_tell(folder, &fault);
+		qs_folder_tell_object(folder, &fault);
 	} else {
 		/* First listed, then dropped: never lost in between. */
 		rc = qs_index_unlogged_add(folder->index, name, 1, err);

@@ -206,7 +206,11 @@ struct qs_folder_options {
 	bool without_index;    /* for commands that read no chunk */
 	bool in_memory;        /* neither cache nor state is written */
 	bool accept_rollback; /* what is there now is what is expected */
-	qs_trouble_fn trouble; /* what is wrong but does not stop; not NULL */
+	/*
+	 * What is wrong but does not stop; not NULL.  QS_ECORRUPT and
+	 * QS_EROLLBACK: the folder may not show all there is.
+	 */
+	qs_trouble_fn trouble;
 	void *trouble_arg;
 };
 

@@ -111,7 +111,12 @@ qs_frame_compress(struct qs_compressor *compressor, struct qs_span plain,
 		*comp = QS_COMP_RAW;
 		return QS_OK;
 	}
-	/* A result that would not be kept does not even fit: zstd gives up. */
+	/*
+	 * A result that would not be kept does not even fit: zstd gives up.  At
+	 * the default level it passes over noise at 3 GB/s and more, and still
+	 * finds repeats far apart in a frame of pictures: a probe beforehand
+	 * would save nothing and lose those.
+	 */
 	cap = plain.len - saving;
 	zrc = ZSTD_compress2(compressor->context, out, cap, plain.data,
 		plain.len);

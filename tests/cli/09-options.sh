@@ -74,6 +74,46 @@ expect 0 q snapshot src --skip-if-unchanged
 echo changed >>src/zero
 expect 0 q snapshot src --skip-if-unchanged
 [ "$(count_snapshots)" = $((before + 1)) ] || fail 'a changed one was not'
+# skips yes|no PATH...: whether a snapshot of them is left out.
+skips() {
+	local want=$1
+
+	shift
+	expect 0,3 q snapshot --skip-if-unchanged "$@"
+	if [ "$want" = yes ]; then
+		prints 'nothing has changed'
+	else
+		prints 'snapshot [0-9a-f]* saved'
+	fi
+}
+
+# Of the folders on the way to what is named only that is there, not their times.
+mkdir -p way/down/whole/inner
+echo one >way/down/file
+echo two >way/down/whole/inner/file
+for base in '' "$work/"; do
+	for names in "way/down/file" "way/down/whole way/down/file" \
+		"way/down/whole way/down/whole/inner/file"; do
+		paths=()
+		for name in $names; do
+			paths+=("$base$name")
+		done
+		skips no "${paths[@]}"
+		touch -d '2020-01-01' way
+		touch way/down
+		skips yes "${paths[@]}"
+		touch -d '2021-01-01' way
+	done
+done
+touch way/down/whole
+skips no way/down/whole
+skips yes way/down/whole
+skips no way/down/whole way/down/file
+mv way/down/file aside
+skips no way/down/whole way/down/file # what is gone is a change
+mv aside way/down/file
+(cd way/down && skips no . && skips yes . && touch whole && skips no .)
+
 expect 0 q snapshot src --force
 expect 0 q snapshot src --compression max --read-concurrency 1 --no-scan
 expect 1 q snapshot src --compression silly

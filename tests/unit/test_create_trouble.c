@@ -235,6 +235,37 @@ a_killed_run_is_gone_on_with(void **state)
 	assert_restores(w);
 }
 
+static bool
+is_racy(int64_t mtime_ns, int64_t ctime_ns)
+{
+	struct facts facts = {.mtime_ns = mtime_ns, .ctime_ns = ctime_ns};
+
+	return meta_racy(&facts);
+}
+
+/*
+ * Times of whole seconds are those of a file system that keeps no finer ones,
+ * perhaps only every other: within two seconds nothing shows in them.
+ */
+static void
+coarse_times_are_relied_upon_later(void **state)
+{
+	const int64_t s = 1000000000, now = qs_now_ns();
+	const int64_t whole = now - now % s, old = whole - 9 * s;
+
+	(void)state;
+	assert_true(is_racy(old, whole));
+	assert_true(is_racy(whole, old + 1));
+	assert_true(is_racy(whole, whole));
+	assert_false(is_racy(old, old));
+	assert_false(is_racy(old, whole - s + 1));
+	assert_false(is_racy(whole - s + 1, old));
+	assert_false(is_racy(whole - 3 * s, whole - 3 * s));
+	/* A date to come is what somebody set, and no change. */
+	assert_false(is_racy(whole + 1000 * s, old));
+	assert_true(is_racy(old, whole + 1000 * s));
+}
+
 int
 main(void)
 {
@@ -246,6 +277,7 @@ main(void)
 		TEST(rows_of_two_runs_do_not_make_an_old_tree_new),
 		TEST(attributes_without_end_cost_only_themselves),
 		TEST(a_silent_input_can_be_interrupted),
+		cmocka_unit_test(coarse_times_are_relied_upon_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,7 @@ damaged_index_chunk_costs_nothing_but_time(void **state)
 		"2>/dev/null", hex, hex);
 	rig_sh(rig, line);
 	b = rig_open(rig, "b");
-	rig_told(rig, QS_ECORRUPT, "index chunk in object ");
+	rig_told(rig, QS_ENOTFOUND, "index chunk in object ");
 	for (unsigned i = 0; i < 4; i++)
 		assert_true(rig_knows(b, i));
 	qs_folder_close(b);
@@ -268,7 +268,7 @@ damaged_pack_costs_only_itself(void **state)
 	qs_folder_close(a);
 	damage_directory(rig, &first);
 	b = rig_open(rig, "b");
-	rig_told(rig, QS_ECORRUPT, "object ");
+	rig_told(rig, QS_ENOTFOUND, "object ");
 	assert_false(rig_knows(b, 1));
 	assert_true(rig_knows(b, 2));
 	assert_int_equal(qs_folder_adopt_pack(b, &first, &err), QS_ECORRUPT);
@@ -427,7 +427,7 @@ damaged_index_is_made_anew(void **state)
 	rig_sh(rig, "head -c 20000 /dev/zero > $(echo "
 		"a.cache/*/index.sqlite)");
 	a = rig_open(rig, "a");
-	rig_told(rig, QS_ECORRUPT, "index.sqlite");
+	rig_told(rig, QS_EINDEX, "index.sqlite");
 	assert_true(rig_knows(a, 1));
 	qs_folder_close(a);
 }

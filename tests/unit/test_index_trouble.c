@@ -179,7 +179,7 @@ another_version_and_a_stranger_are_set_aside(void **state)
 }
 
 static void
-damage_found_later_says_what_to_do(void **state)
+damage_found_later_is_mended_by_closing(void **state)
 {
 	struct qs_index *index;
 	struct qs_id id = id_of(100);
@@ -195,11 +195,39 @@ damage_found_later_says_what_to_do(void **state)
 			write_at(at, 4096);
 	}
 	index = open_index();
-	assert_int_equal(qs_index_find(index, &id, 1, &loc, &err),
-		QS_ECORRUPT);
+	assert_false(qs_index_is_damaged(index));
+	assert_int_equal(qs_index_find(index, &id, 1, &loc, &err), QS_EINDEX);
 	assert_int_equal(loc.pack, 77);
-	assert_non_null(strstr(err.msg, "delete it"));
+	assert_non_null(strstr(err.msg, "made anew"));
 	assert_non_null(strstr(err.msg, in_top("db")));
+	assert_true(qs_index_is_damaged(index));
+	qs_index_close(index);
+	assert_int_equal(stat(in_top("db.damaged"), &st), 0);
+	assert_int_not_equal(stat(in_top("db"), &st), 0);
+	the_new_index_is_empty_and_works(open_index());
+}
+
+/* Another process was first: what stands there now is its new index. */
+static void
+a_damaged_index_is_set_aside_once(void **state)
+{
+	struct qs_index *index, *other;
+	struct qs_id id = id_of(100);
+	struct qs_chunk_loc loc;
+
+	(void)state;
+	make_index_with_one_pack();
+	inject("UPDATE chunks SET pack = 0");
+	index = open_index();
+	other = open_index();
+	assert_int_equal(qs_index_find(index, &id, 1, &loc, &err), QS_EINDEX);
+	assert_int_equal(qs_index_find(other, &id, 1, &loc, &err), QS_EINDEX);
+	qs_index_close(index);
+	make_index_with_one_pack();
+	qs_index_close(other);
+	index = open_index();
+	OK(qs_index_find(index, &id, 1, &loc, &err));
+	assert_int_not_equal(loc.pack, 0);
 	qs_index_close(index);
 }
 
@@ -327,7 +355,7 @@ bad_values_are_refused(void **state)
 		make_index_with_one_pack();
 		inject(bad_values[i].sql);
 		index = open_index();
-		if (make_call(index, bad_values[i].call, &buf) != QS_ECORRUPT)
+		if (make_call(index, bad_values[i].call, &buf) != QS_EINDEX)
 			fail_msg("not noticed: %s", bad_values[i].sql);
 		assert_non_null(strstr(err.msg, "is damaged"));
 		assert_int_equal(buf.len, 0);
@@ -545,7 +573,8 @@ main(void)
 		T(a_damaged_schema_is_set_aside),
 		T(another_folders_index_is_set_aside),
 		T(another_version_and_a_stranger_are_set_aside),
-		T(damage_found_later_says_what_to_do),
+		T(damage_found_later_is_mended_by_closing),
+		T(a_damaged_index_is_set_aside_once),
 		T(the_files_are_private),
 		T(bad_values_are_refused),
 		T(two_processes_write_by_turns),

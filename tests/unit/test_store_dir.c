@@ -201,7 +201,6 @@ folders_are_listed(void **state)
 	assert_memory_equal(list.ids[0], other, 16);
 	assert_memory_equal(list.ids[1], folder_id, 16);
 	qs_folder_list_clear(&list);
-	qs_folder_list_clear(&list);
 }
 
 static void

@@ -380,6 +380,11 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	size_t fresh_len = wanted->len;
 	enum qs_code rc = qs_folder_adopt_pending(folder, err);
 
+	/* A record lists them: they need not be listed again. */
+	if (rc == QS_OK && fresh_len > 0)
+		rc = qs_index_unlogged_drop(folder->index,
+			(const struct qs_name *)wanted->data, fresh_len / 32,
+			err);
 	if (rc == QS_OK)
 		rc = add_absent(folder, wanted, err);
 	sync.had_absent = wanted->len != fresh_len;
@@ -395,13 +400,8 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 		rc = qs_fail_nomem(err, "bringing the index up to date");
 		goto out;
 	}
-	if (sync.count > 0) {
-		/* A record lists them: they need not be listed again. */
-		rc = qs_index_unlogged_drop(folder->index, sync.names,
-			sync.count, err);
-		if (rc == QS_OK)
-			rc = take_in(&sync, err);
-	}
+	if (sync.count > 0)
+		rc = take_in(&sync, err);
 	if (rc == QS_OK)
 		rc = finish(&sync, err);
 out:

@@ -299,7 +299,9 @@ void qs_folder_head_token(const struct qs_folder *folder,
 /*
  * Chunks by id: looks them up in the index, reads aligned slices, opens and
  * checks frames, and keeps a bounded number of opened frames.  Thread-safe;
- * no lock is held while reading or decrypting.
+ * no lock is held while reading or decrypting.  Memory: at most cache_bytes,
+ * or half of that, a frame (5 MiB) for each thread that fetches and twice what
+ * is asked for until it is released, if that is more.
  */
 struct qs_source;
 #define QS_SOURCE_CACHE (32u << 20)

@@ -72,7 +72,7 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 			continue;
 		}
 		context->wants[call->want_count++] = (struct source_want){
-			context->locs[i], i, NULL};
+			context->locs[i], i, NULL, false};
 	}
 	if (call->want_count > 1)
 		qsort(context->wants, call->want_count,

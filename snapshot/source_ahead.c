@@ -97,7 +97,7 @@ qs_source_check(struct qs_source *source, struct qs_fetch *items,
 		is_right = qs_equal(job.out, items[i].id.b, sizeof(job.out));
 		pthread_mutex_lock(&source->lock);
 		if (is_right)
-			source_frame_set_checked(frame, &items[i].id,
+			source_frame_set_checked(source, frame, &items[i].id,
 				(uint32_t)(items[i].data - frame->data),
 				items[i].len);
 		else

@@ -122,12 +122,14 @@ lru_add(struct qs_source *source, struct source_frame *frame)
 	source->newest = frame;
 }
 
-/* It is in its bucket and nowhere else. */
+/* It is in its bucket, unless it is a copy, and nowhere else. */
 static void
 discard(struct qs_source *source, struct source_frame *frame)
 {
-	unchain(source, frame);
+	if (!frame->is_copy)
+		unchain(source, frame);
 	spare_put(source, frame->data, frame->class);
+	source->bytes -= frame->checked_cap * sizeof(*frame->checked);
 	free(frame->checked);
 	free(frame);
 }
@@ -179,37 +181,74 @@ trim(struct qs_source *source)
 			break;
 }
 
-struct source_frame *
-source_frame_claim(struct qs_source *source, uint32_t pack, uint32_t number,
-	const struct qs_frame_entry *entry)
+bool
+source_is_tight(const struct qs_source *source)
+{
+	return source->pinned_bytes > source->limit / 2;
+}
+
+/* A frame with a buffer and one pin, in no bucket. */
+static struct source_frame *
+frame_new(struct qs_source *source, uint32_t len)
 {
 	struct source_frame *frame = calloc(1, sizeof(*frame));
-	struct source_frame **bucket = bucket_of(source, pack, number);
 
 	if (frame == NULL)
 		return NULL;
-	frame->pack = pack;
-	frame->number = number;
-	frame->plain_len = entry->plain_len;
-	frame->domain = entry->domain;
-	frame->kind = (enum qs_kind)entry->kind;
-	frame->class = class_for(entry->plain_len);
+	frame->plain_len = len;
+	frame->class = class_for(len);
 	frame->data = buffer_take(source, frame->class);
 	if (frame->data == NULL) {
 		free(frame);
 		return NULL;
 	}
 	frame->pins = 1;
+	source->pinned_bytes += class_size(frame->class);
+	return frame;
+}
+
+struct source_frame *
+source_frame_claim(struct qs_source *source, uint32_t pack, uint32_t number,
+	const struct qs_frame_entry *entry)
+{
+	struct source_frame *frame = frame_new(source, entry->plain_len);
+	struct source_frame **bucket = bucket_of(source, pack, number);
+
+	if (frame == NULL)
+		return NULL;
+	frame->pack = pack;
+	frame->number = number;
+	frame->domain = entry->domain;
+	frame->kind = (enum qs_kind)entry->kind;
 	frame->chain = *bucket;
 	*bucket = frame;
+	return frame;
+}
+
+struct source_frame *
+source_frame_copy(struct qs_source *source, const struct source_frame *of,
+	uint32_t len)
+{
+	struct source_frame *frame = frame_new(source, len);
+
+	if (frame == NULL)
+		return NULL;
+	frame->is_copy = true;
+	frame->is_ready = true;
+	frame->pack = of->pack;
+	frame->number = of->number;
+	frame->domain = of->domain;
+	frame->kind = of->kind;
 	return frame;
 }
 
 void
 source_frame_pin(struct qs_source *source, struct source_frame *frame)
 {
-	if (frame->pins++ == 0)
-		lru_remove(source, frame);
+	if (frame->pins++ > 0)
+		return;
+	source->pinned_bytes += class_size(frame->class);
+	lru_remove(source, frame);
 }
 
 void
@@ -217,13 +256,18 @@ source_frame_unpin(struct qs_source *source, struct source_frame *frame)
 {
 	if (--frame->pins > 0)
 		return;
-	lru_add(source, frame);
+	source->pinned_bytes -= class_size(frame->class);
+	if (frame->is_copy)
+		discard(source, frame);
+	else
+		lru_add(source, frame);
 	trim(source);
 }
 
 void
 source_frame_drop(struct qs_source *source, struct source_frame *frame)
 {
+	source->pinned_bytes -= class_size(frame->class);
 	discard(source, frame);
 	trim(source);
 }
@@ -253,7 +297,7 @@ source_frame_is_checked(const struct source_frame *frame,
 }
 
 static bool
-checked_grow(struct source_frame *frame)
+checked_grow(struct qs_source *source, struct source_frame *frame)
 {
 	const size_t cap = frame->checked_cap > 0 ?
 		frame->checked_cap * 2 : 4;
@@ -268,14 +312,15 @@ checked_grow(struct source_frame *frame)
 			*checked_place(table, cap, &old->id, old->off) = *old;
 	}
 	free(frame->checked);
+	source->bytes += (cap - frame->checked_cap) * sizeof(*table);
 	frame->checked = table;
 	frame->checked_cap = cap;
 	return true;
 }
 
 void
-source_frame_set_checked(struct source_frame *frame, const struct qs_id *id,
-	uint32_t off, uint32_t len)
+source_frame_set_checked(struct qs_source *source, struct source_frame *frame,
+	const struct qs_id *id, uint32_t off, uint32_t len)
 {
 	struct source_checked *place;
 
@@ -286,7 +331,7 @@ source_frame_set_checked(struct source_frame *frame, const struct qs_id *id,
 	if (frame->checked_count > frame->plain_len / 256)
 		return;
 	if (4 * (frame->checked_count + 1) > 3 * frame->checked_cap &&
-	    !checked_grow(frame))
+	    !checked_grow(source, frame))
 		return;
 	place = checked_place(frame->checked, frame->checked_cap, id, off);
 	if (place->len == 0)

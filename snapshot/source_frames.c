@@ -74,57 +74,104 @@ check_ids(struct source_call *call, size_t begin, size_t end)
 	}
 }
 
-/* Leave out of pending what this frame's chunks were found right for. */
-static void
-drop_checked(struct source_call *call)
+/*
+ * How many of pending are still to be checked: they come first, and after them
+ * those that were found right before.
+ */
+static size_t
+unchecked_first(struct source_call *call)
 {
 	struct source_context *context = call->context;
 	size_t left = 0;
 
 	pthread_mutex_lock(&call->source->lock);
 	for (size_t i = 0; i < call->pending_count; i++) {
-		const struct source_want *want =
-			&context->wants[context->pending[i]];
+		const size_t at = context->pending[i];
+		const struct source_want *want = &context->wants[at];
 
-		if (!source_frame_is_checked(want->frame,
+		if (source_frame_is_checked(want->frame,
 		    &call->items[want->item].id, want->loc.off,
 		    want->loc.len))
-			context->pending[left++] = context->pending[i];
+			continue;
+		context->pending[i] = context->pending[left];
+		context->pending[left++] = at;
 	}
 	pthread_mutex_unlock(&call->source->lock);
-	call->pending_count = left;
+	return left;
 }
 
 static void
-remember_checked(struct source_call *call)
+remember_checked(struct source_call *call, size_t count)
 {
 	struct source_context *context = call->context;
 
 	pthread_mutex_lock(&call->source->lock);
-	for (size_t i = 0; i < call->pending_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct source_want *want =
 			&context->wants[context->pending[i]];
 
 		if (want->frame != NULL)
-			source_frame_set_checked(want->frame,
+			source_frame_set_checked(call->source, want->frame,
 				&call->items[want->item].id, want->loc.off,
 				want->loc.len);
 	}
 	pthread_mutex_unlock(&call->source->lock);
 }
 
+/* Of what a want needs of its frame, which may go then. */
+static void
+copy_want(struct source_call *call, struct source_want *want)
+{
+	struct qs_source *source = call->source;
+	struct source_frame *copy;
+
+	pthread_mutex_lock(&source->lock);
+	copy = source_frame_copy(source, want->frame, want->loc.len);
+	pthread_mutex_unlock(&source->lock);
+	if (copy == NULL) /* then the frame itself has to do */
+		return;
+	memcpy(copy->data, want->frame->data + want->loc.off, want->loc.len);
+	unpin_want(call, want);
+	want->frame = copy;
+	want->loc.off = 0;
+}
+
+/* Let frames go of which little is wanted. */
+static void
+slim(struct source_call *call)
+{
+	for (size_t i = 0; i < call->pending_count; i++) {
+		struct source_want *want =
+			&call->context->wants[call->context->pending[i]];
+
+		if (want->frame != NULL && want->is_little)
+			copy_want(call, want);
+	}
+}
+
+static bool
+is_tight(struct qs_source *source)
+{
+	bool tight;
+
+	pthread_mutex_lock(&source->lock);
+	tight = source_is_tight(source);
+	pthread_mutex_unlock(&source->lock);
+	return tight;
+}
+
 void
 source_check_pending(struct source_call *call)
 {
 	const struct source_context *context = call->context;
+	const size_t count = unchecked_first(call);
 	size_t begin = 0, end;
 
-	drop_checked(call);
-	for (; begin < call->pending_count; begin = end) {
+	for (; begin < count; begin = end) {
 		const struct source_frame *first =
 			context->wants[context->pending[begin]].frame;
 
-		for (end = begin + 1; end < call->pending_count; end++) {
+		for (end = begin + 1; end < count; end++) {
 			const struct source_frame *frame =
 				context->wants[context->pending[end]].frame;
 
@@ -134,18 +181,35 @@ source_check_pending(struct source_call *call)
 		}
 		check_ids(call, begin, end);
 	}
-	remember_checked(call);
+	remember_checked(call, count);
+	if (call->has_little && is_tight(call->source))
+		slim(call);
 	call->pending_count = 0;
 	call->pending_bytes = 0;
+	call->has_little = false;
 }
 
 /* -------------------------------------------------------------- frames */
+
+/* Of a frame, by wants begin .. end: is it less than half of it? */
+static bool
+is_little(const struct source_call *call, size_t begin, size_t end,
+	uint32_t plain_len)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = begin; i < end; i++)
+		sum += call->context->wants[i].loc.len;
+	return sum < plain_len / 2;
+}
 
 /* Under lock: the wants of a READY frame get their pins. */
 static void
 pin_wants(struct source_call *call, size_t begin, size_t end,
 	struct source_frame *frame)
 {
+	const bool little = is_little(call, begin, end, frame->plain_len);
+
 	for (size_t i = begin; i < end; i++) {
 		struct source_want *want = &call->context->wants[i];
 
@@ -153,9 +217,13 @@ pin_wants(struct source_call *call, size_t begin, size_t end,
 			continue;
 		source_frame_pin(call->source, frame);
 		want->frame = frame;
+		want->is_little = little;
+		/* What is copied is checked: a copy is not checked again. */
 		if (call->items[want->item].is_hasty &&
-		    !call->source->is_doubtful)
+		    !call->source->is_doubtful &&
+		    !(little && source_is_tight(call->source)))
 			continue;
+		call->has_little = call->has_little || little;
 		call->context->pending[call->pending_count++] = i;
 		call->pending_bytes += want->loc.len;
 	}
@@ -171,11 +239,11 @@ claim_run(struct source_call *call, const struct source_pack *pack,
 {
 	const struct source_want *wants = call->context->wants;
 
-	run->count = 0;
-	run->begin[0] = begin;
+	*run = (struct run){.begin = {begin}};
 	for (size_t i = begin; i < end && run->count < SOURCE_RUN;) {
 		const uint32_t number = wants[i].loc.frame;
 		const struct qs_frame_entry *entry = &pack->frames[number];
+		const size_t next = end_of_frame(call, i, end);
 		struct source_frame *frame;
 
 		/* Failed and served wants end a run: there is nothing to do. */
@@ -185,6 +253,9 @@ claim_run(struct source_call *call, const struct source_pack *pack,
 		if (run->count > 0 && (source_frame_from(entry) > run->to ||
 		    source_frame_from(entry) < run->from ||
 		    source_frame_to(entry) - run->from > SOURCE_WINDOW))
+			break;
+		if (run->count > 0 && source_is_tight(call->source) &&
+		    is_little(call, i, next, entry->plain_len))
 			break;
 		if (source_frame_find(call->source, pack->number, number) !=
 		    NULL)
@@ -199,7 +270,7 @@ claim_run(struct source_call *call, const struct source_pack *pack,
 		} else if (source_frame_to(entry) > run->to) {
 			run->to = source_frame_to(entry);
 		}
-		i = end_of_frame(call, i, end);
+		i = next;
 		run->frames[run->count++] = frame;
 		run->begin[run->count] = i;
 	}
@@ -262,7 +333,7 @@ source_fetch_pack(struct source_call *call,
 {
 	struct qs_source *source = call->source;
 	struct source_want *wants = call->context->wants;
-	bool is_left = false;
+	bool is_left = false, tight;
 	struct qs_err trouble;
 	struct run run;
 
@@ -275,7 +346,7 @@ source_fetch_pack(struct source_call *call,
 			i++;
 			continue;
 		}
-		run.count = 0;
+		run.count = 0; /* the rest is set with it */
 		pthread_mutex_lock(&source->lock);
 		frame = source_frame_find(source, pack->number,
 			wants[i].loc.frame);
@@ -290,6 +361,7 @@ source_fetch_pack(struct source_call *call,
 			pin_wants(call, i, next, frame);
 		else
 			is_left = true;
+		tight = source_is_tight(source);
 		pthread_mutex_unlock(&source->lock);
 		if (run.count > 0) {
 			load_run(call, pack, &run);
@@ -302,7 +374,8 @@ source_fetch_pack(struct source_call *call,
 			}
 			i = next;
 		}
-		if (call->pending_bytes >= PENDING_BYTES)
+		if (call->pending_bytes >= PENDING_BYTES ||
+		    (tight && call->has_little))
 			source_check_pending(call);
 	}
 	return is_left;

@@ -9,7 +9,11 @@
  * two can wait for each other.
  *
  * Bound: the buffers of all frames and the recycled ones together stay at or
- * below the limit, but for what is pinned.
+ * below the limit, but for what is pinned.  When more than half of the limit is
+ * pinned, a thread claims frames of which little is wanted one at a time, and
+ * copies what is wanted, so that the frame can go.  So what is pinned is at
+ * most half of the limit, a frame for each thread that reads, and twice what
+ * callers asked for, whatever frames a forged store puts it in.
  */
 #ifndef QS_SOURCE_INTERNAL_H
 #define QS_SOURCE_INTERNAL_H
@@ -48,6 +52,7 @@ struct source_frame {
 	unsigned class;
 	/* all below: guarded by lock */
 	bool is_ready;
+	bool is_copy; /* of one chunk, and in no bucket: goes when let go */
 	size_t pins;
 	struct source_frame *chain;         /* in the bucket */
 	struct source_frame *newer, *older; /* when READY and not pinned */
@@ -66,6 +71,7 @@ struct source_want { /* an item and where it is */
 	struct qs_chunk_loc loc;
 	size_t item;
 	struct source_frame *frame; /* pinned */
+	bool is_little; /* less than half of the frame is wanted by this call */
 };
 
 /* What a thread needs while it fetches; kept for the next one. */
@@ -97,6 +103,7 @@ struct qs_source {
 	struct source_frame *newest, *oldest;
 	void *spare[SOURCE_CLASSES]; /* recycled, linked by the first word */
 	size_t bytes, spare_bytes;   /* bytes: of all, spare or not */
+	size_t pinned_bytes;         /* of frames with pins */
 	struct source_pack *packs[SOURCE_PACKS];
 	uint64_t clock;
 	struct source_context *contexts;
@@ -113,6 +120,7 @@ struct source_call { /* one fetch */
 	size_t want_count;    /* of context->wants, sorted */
 	size_t pending_count; /* of context->pending */
 	uint64_t pending_bytes;
+	bool has_little; /* some pending want is_little */
 	enum qs_code rc; /* of the first item that failed, and its error */
 	struct qs_err *err;
 };
@@ -134,17 +142,23 @@ size_t qs_source_bytes(struct qs_source *source);
 
 struct source_frame *source_frame_find(struct qs_source *source,
 	uint32_t pack, uint32_t number);
+/* More is pinned than should be: see the bound above. */
+bool source_is_tight(const struct qs_source *source);
 /* A LOADING frame with one pin, in its bucket; NULL: out of memory. */
 struct source_frame *source_frame_claim(struct qs_source *source,
 	uint32_t pack, uint32_t number, const struct qs_frame_entry *entry);
+/* Room for len bytes of a frame, with one pin; NULL: out of memory. */
+struct source_frame *source_frame_copy(struct qs_source *source,
+	const struct source_frame *of, uint32_t len);
 void source_frame_pin(struct qs_source *source, struct source_frame *frame);
 void source_frame_unpin(struct qs_source *source, struct source_frame *frame);
 /* A claimed frame that could not be read: forgotten and freed. */
 void source_frame_drop(struct qs_source *source, struct source_frame *frame);
 bool source_frame_is_checked(const struct source_frame *frame,
 	const struct qs_id *id, uint32_t off, uint32_t len);
-void source_frame_set_checked(struct source_frame *frame,
-	const struct qs_id *id, uint32_t off, uint32_t len);
+void source_frame_set_checked(struct qs_source *source,
+	struct source_frame *frame, const struct qs_id *id, uint32_t off,
+	uint32_t len);
 void source_cache_clear(struct qs_source *source);
 
 /* ------------------------------------------------------ source_places.c */

@@ -137,6 +137,8 @@ is_first(struct qs_idset *set, const struct qs_content *content, bool *first,
 
 	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
 		(size_t)content->count * QS_REF_LEN));
+	/* The same references one level up or down are another content. */
+	key[0] ^= content->depth;
 	return qs_idset_add(set, key, first, err);
 }
 

@@ -58,8 +58,11 @@ qs_log_rights_check(const struct qs_log_rights *rights,
 	right = find(rights, record->signer);
 	if (right == NULL || (right->rights & QS_RIGHT_WRITE) == 0 ||
 		record->seq > right->last_seq)
-		return qs_fail(err, QS_ECORRUPT,
-			"its device is not certified to write it");
+		return qs_fail(err, QS_ECORRUPT, "its device is not certified "
+			"to write it; if a record of device %.8s, the admin "
+			"key, is missing or damaged, copy that back from "
+			"another copy of the store",
+			qs_short_device(rights->adm_pk).hex);
 	if ((right->kept_rights & QS_RIGHT_WRITE) == 0 ||
 		record->seq > right->last_kept)
 		return qs_fail(err, QS_ECORRUPT, "its device was revoked");

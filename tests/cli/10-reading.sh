@@ -39,16 +39,43 @@ says_not 'big\.bin' "$work/out"
 expect 0 q diff --metadata "$first" "$second"
 prints '^U +.*/docs/file1'
 
-expect 0 q dump latest "/src/big.bin"
+# A folder that cannot be read costs the comparison of itself.
+mkdir many
+cp -a src many/one
+cp -a src many/two
+expect 0 q snapshot many
+before=$(latest)
+find store -path '*/obj/*' -type f | sort >there
+echo more >>many/one/docs/file5
+expect 0 q snapshot many
+mapfile -t packs < <(find store -path '*/obj/*' -type f | sort |
+	comm -13 there -)
+[ "${#packs[@]}" = 1 ] || fail "${#packs[@]} new objects, not one"
+echo more >>many/two/docs/file5
+expect 0 q snapshot many
+mv "${packs[0]}" pack
+expect 3 q diff "$before" latest
+prints '^M +.*/two/docs/file5'
+says '/one: .*object '
+prints '^Files:'
+expect 3 q --json diff "$before" latest
+says '"item":".*/one"'
+prints '"message_type":"statistics"'
+mv pack "${packs[0]}"
+expect 0 q diff "$before" latest
+prints '^M +.*/one/docs/file5'
+rm -rf many
+
+expect 0 q dump latest~3 "/src/big.bin"
 cmp -s out src/big.bin || fail 'dump gives other bytes'
 last='dump -a tar'
-"$qstore" dump -a tar latest "/src" >tree.tar 2>err || fail 'exit not 0'
+"$qstore" dump -a tar latest~3 "/src" >tree.tar 2>err || fail 'exit not 0'
 mkdir untar
 tar -C untar -xpf tree.tar
 inner=$(dirname "$(find untar -name numbers.txt | head -1)")
 /usr/bin/python3 "$here/same_tree.py" --data src "$inner" >same ||
 	fail "tar differs: $(head -3 same)"
-expect 1 q dump latest "/src/none"
+expect 1 q dump latest~3 "/src/none"
 says none
 
 expect 0 q stats

@@ -38,6 +38,23 @@ struct fixture {
 static _Atomic uint64_t fixture_gets, fixture_bytes;
 static int64_t fixture_bad_slice = -1; /* a read of it fails: QS_EIO */
 static const struct qs_store_ops *fixture_inner;
+/* If set: the most bytes that it held at a read. */
+static struct qs_source *fixture_watched;
+static _Atomic size_t fixture_peak;
+
+static void
+fixture_watch(void)
+{
+	size_t now, peak;
+
+	if (fixture_watched == NULL)
+		return;
+	now = qs_source_bytes(fixture_watched);
+	peak = atomic_load(&fixture_peak);
+	while (now > peak &&
+	    !atomic_compare_exchange_weak(&fixture_peak, &peak, now))
+		;
+}
 
 static enum qs_code
 fixture_get(void *self, const struct qs_ref *ref, uint64_t offset,
@@ -47,6 +64,7 @@ fixture_get(void *self, const struct qs_ref *ref, uint64_t offset,
 	enum qs_code rc;
 
 	fixture_gets++;
+	fixture_watch();
 	if (fixture_bad_slice >= 0 && offset <= bad && bad < offset + len)
 		return qs_fail(err, QS_EIO, "a bad place of the disk");
 	rc = fixture_inner->get(self, ref, offset, out, len, got, err);
@@ -60,6 +78,8 @@ fixture_source(struct fixture *fx, size_t cache)
 {
 	struct qs_err err;
 
+	fixture_watched = NULL;
+	fixture_peak = 0;
 	qs_source_free(fx->source);
 	fx->source = NULL;
 	OK(qs_source_new_parts(fx->store, fx->keys, fx->index, cache,
@@ -103,6 +123,7 @@ fixture_unlink(const char *path, const struct stat *st, int flag,
 static void
 fixture_close(struct fixture *fx)
 {
+	fixture_watched = NULL;
 	qs_source_free(fx->source);
 	qs_pack_builder_free(fx->builder);
 	qs_index_close(fx->index);
@@ -170,7 +191,36 @@ fixture_chunk(struct fixture *fx, enum qs_kind kind, struct qs_span bytes)
 	return id;
 }
 
-static void
+/* Forged: a chunk in front of zeros that make its frame as large as can be. */
+static inline struct qs_id
+fixture_fat(struct fixture *fx, enum qs_kind kind, struct qs_span bytes)
+{
+	struct qs_compressor *compressor = NULL;
+	uint8_t *plain = calloc(1, QS_CHUNK_MAX);
+	uint8_t *packed = malloc(QS_CHUNK_MAX);
+	struct qs_chunk_entry chunk = {.len = (uint32_t)bytes.len};
+	enum qs_comp comp = QS_COMP_RAW;
+	size_t len = 0;
+	struct qs_err err;
+
+	assert_true(plain != NULL && packed != NULL);
+	memcpy(plain, bytes.data, bytes.len);
+	qs_chunk_id(fx->keys, kind, 0, bytes, &chunk.id);
+	OK(qs_compressor_new(QS_LEVEL_FASTEST, &compressor, &err));
+	OK(qs_frame_compress(compressor, qs_span(plain, QS_CHUNK_MAX), packed,
+		&len, &comp, &err));
+	assert_int_equal(comp, QS_COMP_ZSTD);
+	if (!qs_pack_builder_fits(fx->builder, len, 1))
+		fixture_flush(fx);
+	qs_pack_builder_add(fx->builder, kind, 0, comp, qs_span(packed, len),
+		QS_CHUNK_MAX, &chunk, 1);
+	qs_compressor_free(compressor);
+	free(packed);
+	free(plain);
+	return chunk.id;
+}
+
+static inline void
 fixture_path(const struct fixture *fx, size_t pack, char out[static 256])
 {
 	char folder[33], name[65];
@@ -181,7 +231,7 @@ fixture_path(const struct fixture *fx, size_t pack, char out[static 256])
 		name);
 }
 
-static void
+static inline void
 fixture_damage(const struct fixture *fx, size_t pack, off_t at)
 {
 	char path[256];

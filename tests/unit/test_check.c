@@ -321,6 +321,51 @@ a_file_of_many_chunks_is_told_once(void **state)
 	free(told);
 }
 
+/* A forged snapshot, the newest: the tree of the last one, taken for a list. */
+static void
+save_misread(struct qs_folder *folder)
+{
+	const struct qs_snapshot *last = qs_folder_snapshot(folder,
+		qs_folder_snapshot_count(folder) - 1);
+	struct qs_payload payload = rig_payload(last->time_ns + 1, NULL);
+	struct qs_snapshot *forged = &payload.snapshot;
+	const size_t len = (size_t)last->root_count * QS_REF_LEN;
+	struct qs_name record;
+
+	free(forged->root_refs);
+	forged->root_refs = malloc(len);
+	memcpy(forged->root_refs, last->root_refs, len);
+	forged->root_count = last->root_count;
+	forged->root_depth = (uint8_t)(last->root_depth + 1);
+	OK(qs_folder_append(folder, &payload, NULL, 0, &record, &err));
+	qs_payload_clear(&payload);
+}
+
+static void
+a_tree_taken_for_a_list_does_not_hide_the_tree(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = rig_open(rig, "a");
+	struct told *told = told_new();
+	struct qs_name name;
+	char path[512];
+
+	rig_sh(rig, "mkdir -p files && head -c 300000 /dev/urandom "
+		">files/one");
+	(void)rig_snap(rig, folder);
+	/* The trees are in a pack of their own then. */
+	rig_sh(rig, "touch -d @1000 files/one");
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "one", path, &name);
+	save_misread(folder);
+	assert_int_equal(unlink(path), 0);
+	(void)check(folder, told, false);
+	told_says(told, "this folder cannot be read");
+	told_says(told, "/files/one: in snapshot ");
+	qs_folder_close(folder);
+	free(told);
+}
+
 static void
 cancelling_stops_it(void **state)
 {
@@ -352,6 +397,7 @@ main(void)
 		RIG_TEST(parts_and_shares_choose_some_packs),
 		RIG_TEST(a_lost_folder_is_named),
 		RIG_TEST(a_file_of_many_chunks_is_told_once),
+		RIG_TEST(a_tree_taken_for_a_list_does_not_hide_the_tree),
 		RIG_TEST(cancelling_stops_it),
 	};
 

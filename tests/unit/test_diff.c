@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Unit tests of snapshot/diff and snapshot/stats, on real snapshots. */
-#include "snapshot_rig.h"
+#include "check_fixture.h"
 
 struct changes {
 	struct rig *rig;
@@ -123,6 +123,36 @@ metadata_is_compared_when_asked(void **state)
 	qs_folder_close(folder);
 }
 
+/* Three snapshots: the trees of some folders are only with the second. */
+static void
+a_folder_that_cannot_be_read_costs_itself_only(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = rig_open(rig, "a");
+	struct qs_name name;
+	char path[512];
+	struct qs_diff_stat stat;
+
+	rig_sh(rig, "mkdir -p files/d/in files/e && cd files && echo 1 >d/x "
+		"&& echo 1 >d/in/y && echo 1 >e/z");
+	(void)rig_snap(rig, folder);
+	rig_sh(rig, "cd files && echo 2 >d/x && mkdir f && echo 2 >f/w");
+	(void)rig_snap(rig, folder);
+	object_of(rig, folder, "d", path, &name);
+	rig_sh(rig, "cd files && echo 3 >e/z && echo 3 >v");
+	(void)rig_snap(rig, folder);
+	/* Of the second snapshot: d and f, and not the root of the third. */
+	assert_int_equal(unlink(path), 0);
+	stat = compare(rig, folder, nth(folder, 0), nth(folder, 2), false,
+		"? d: not found\nM e/z\n+ f/\n? f: not found\n+ v\n");
+	assert_int_equal(stat.files_changed, 1);
+	assert_int_equal(stat.dirs_new, 1);
+	assert_int_equal(stat.files_new, 1);
+	(void)compare(rig, folder, nth(folder, 2), nth(folder, 0), false,
+		"? d: not found\nM e/z\n- f/\n? f: not found\n- v\n");
+	qs_folder_close(folder);
+}
+
 static struct qs_stats
 count(struct qs_folder *folder, enum qs_stats_mode mode)
 {
@@ -168,6 +198,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(changes_are_told_by_letters),
 		RIG_TEST(metadata_is_compared_when_asked),
+		RIG_TEST(a_folder_that_cannot_be_read_costs_itself_only),
 		RIG_TEST(stats_count_what_each_mode_says),
 	};
 

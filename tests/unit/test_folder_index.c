@@ -332,6 +332,29 @@ names_logged_by_a_lost_process_are_not_logged_twice(void **state)
 	qs_folder_close(a);
 }
 
+/* It was away when check or snapshot looked, before any record had it. */
+static void
+unlogged_pack_that_is_back_is_still_to_be_logged(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a");
+	struct qs_name name = rig_pack(a, 1, true);
+	struct qs_buf found = {0};
+
+	OK(qs_index_unlogged_add(qs_folder_index(a), &name, 1, &err));
+	OK(qs_folder_note_absent(a, &name, &err));
+	OK(qs_index_forget(qs_folder_index(a), &name, &err));
+	qs_folder_close(a);
+	a = rig_open(rig, "a");
+	rig_quiet(rig);
+	assert_true(rig_knows(a, 1));
+	OK(qs_index_each_unlogged(qs_folder_index(a), qs_names_collect,
+		&found, &err));
+	assert_int_equal(found.len, 32);
+	qs_buf_clear(&found);
+	qs_folder_close(a);
+}
+
 static void
 retire(struct qs_folder *folder, const struct qs_name *name)
 {
@@ -422,6 +445,7 @@ main(void)
 		RIG_TEST(damaged_pack_costs_only_itself),
 		RIG_TEST(killed_runs_packs_are_adopted_and_logged_next),
 		RIG_TEST(names_logged_by_a_lost_process_are_not_logged_twice),
+		RIG_TEST(unlogged_pack_that_is_back_is_still_to_be_logged),
 		RIG_TEST(retired_pack_is_forgotten_until_listed_again),
 		RIG_TEST(damaged_index_is_made_anew),
 	};

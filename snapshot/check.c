@@ -119,6 +119,19 @@ check_tell_damage(struct check *check, const struct check_pack *pack,
 }
 
 enum qs_code
+check_want_again(struct check *check, const struct qs_name *name,
+	struct qs_err *err)
+{
+	enum qs_code rc;
+
+	/* One at a time: it is read, added to, and written. */
+	pthread_mutex_lock(&check->lock);
+	rc = qs_folder_note_absent(check->folder, name, err);
+	pthread_mutex_unlock(&check->lock);
+	return rc;
+}
+
+enum qs_code
 check_bad_pack(struct check *check, struct check_pack *pack,
 	const struct qs_err *cause, struct qs_err *err)
 {
@@ -150,7 +163,7 @@ check_bad_pack(struct check *check, struct check_pack *pack,
 			"%.250s; files that need it are named below", hex,
 			bare_cause(cause->msg, hex));
 	check_tell(check, NULL, QS_NODE_FILE, pack->size, &what);
-	rc = qs_folder_note_absent(check->folder, &pack->name, err);
+	rc = check_want_again(check, &pack->name, err);
 	if (rc == QS_OK)
 		rc = qs_index_forget(check->index, &pack->name, err);
 	pack->number = 0;

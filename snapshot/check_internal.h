@@ -59,6 +59,12 @@ void check_tell(struct check *check, const char *path,
 QS_MUST_CHECK enum qs_code check_bad_pack(struct check *check,
 	struct check_pack *pack, const struct qs_err *cause,
 	struct qs_err *err);
+/*
+ * Before a pack's rows are forgotten: the next run looks for it again.  From any
+ * thread.
+ */
+QS_MUST_CHECK enum qs_code check_want_again(struct check *check,
+	const struct qs_name *name, struct qs_err *err);
 /* What is damaged of a pack that can be opened: told, counted. */
 void check_tell_damage(struct check *check, const struct check_pack *pack,
 	const struct check_found *found);

@@ -228,8 +228,7 @@ check_settle(struct check *check, struct check_pack *pack,
 	if (!is_right) {
 		/* Wanted again first: a crash in between must not lose it. */
 		if (pack->number != 0)
-			rc = qs_folder_note_absent(check->folder, &pack->name,
-				err);
+			rc = check_want_again(check, &pack->name, err);
 		if (rc == QS_OK && pack->number != 0)
 			rc = qs_index_forget(check->index, &pack->name, err);
 		if (rc == QS_OK)

@@ -60,8 +60,8 @@ QS_MUST_CHECK enum qs_code check_bad_pack(struct check *check,
 	struct check_pack *pack, const struct qs_err *cause,
 	struct qs_err *err);
 /*
- * Before a pack's rows are forgotten: the next run looks for it again.  From any
- * thread.
+ * Before a pack's rows are forgotten: the next run looks for it again.  From
+ * any thread.
  */
 QS_MUST_CHECK enum qs_code check_want_again(struct check *check,
 	const struct qs_name *name, struct qs_err *err);

@@ -3,9 +3,11 @@
  * This machine's signing key in a file, docs/FORMAT.md "Device key": sealed
  * under the folder's key, so that a copy of the file alone signs nothing.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "snapshot/folder_internal.h"
 
@@ -185,4 +187,21 @@ out:
 	free(path);
 	qs_secret_free(key);
 	return rc;
+}
+
+enum qs_code
+qs_device_key_drop(struct qs_folder *folder, struct qs_err *err)
+{
+	char *path = NULL;
+	enum qs_code rc = key_path(folder, &path, err);
+
+	if (rc == QS_OK && unlink(path) != 0 && errno != ENOENT)
+		rc = qs_fail_errno(err, "remove %s", path);
+	free(path);
+	if (rc != QS_OK)
+		return rc;
+	qs_secret_free(folder->device);
+	folder->device = NULL;
+	folder->is_certified = false;
+	return QS_OK;
 }

@@ -157,6 +157,7 @@ qs_folder_clear_log(struct qs_folder *folder)
 	folder->mark_count = 0;
 	folder->retire_seen = folder->note_ms = folder->last_seq = 0;
 	folder->has_genesis = folder->marks_unknown = false;
+	folder->has_newer = false;
 	folder->is_certified = folder->is_revoked = false;
 	folder->refuse.code = QS_OK;
 }

@@ -13,6 +13,7 @@
 #define HAVE_BATCH 4096
 #define COMMIT_EVERY 256 /* packs, so that a killed rebuild gets on */
 #define SEEN_KEY (sizeof("seen:") + 2 * QS_DEVICE_LEN)
+#define SEEN_LEN (8 + 32) /* seq, sum of the names up to there */
 #define ABSENT_KEY "absent"
 #define ABSENT_MAX ((1u << 20) / 32) /* names in a fact */
 
@@ -36,6 +37,26 @@ seen_key(const struct qs_chain *chain, char out[static SEEN_KEY])
 	qs_hex(out + 5, chain->device, QS_DEVICE_LEN);
 }
 
+/* Names are hashes: their sum tells a set of them, in whatever order. */
+static void
+sum_up_to(const struct qs_chain *chain, uint64_t seq, uint8_t out[static 32])
+{
+	memset(out, 0, 32);
+	for (size_t i = 0; i < chain->link_count; i++) {
+		for (size_t k = 0; k < 32 && chain->links[i].seq <= seq; k++)
+			out[k] ^= chain->links[i].name.b[k];
+	}
+}
+
+bool
+qs_chain_is_as_seen(const struct qs_chain *chain)
+{
+	uint8_t sum[32];
+
+	sum_up_to(chain, chain->seen, sum);
+	return !chain->is_seen || memcmp(sum, chain->seen_sum, 32) == 0;
+}
+
 enum qs_code
 qs_chain_seen_load(struct qs_folder *folder, struct qs_chain *chain,
 	struct qs_err *err)
@@ -48,8 +69,10 @@ qs_chain_seen_load(struct qs_folder *folder, struct qs_chain *chain,
 	seen_key(chain, key);
 	rc = qs_index_fact_get(folder->index, key, &value, &found, err);
 	/* Any other form: as if it had never been written. */
-	chain->is_seen = rc == QS_OK && found && value.len == 8;
+	chain->is_seen = rc == QS_OK && found && value.len == SEEN_LEN;
 	chain->seen = chain->is_seen ? qs_load64(value.data) : 0;
+	if (chain->is_seen)
+		memcpy(chain->seen_sum, value.data + 8, 32);
 	qs_buf_clear(&value);
 	return rc;
 }
@@ -58,16 +81,19 @@ enum qs_code
 qs_chain_seen_save(struct qs_folder *folder, struct qs_chain *chain,
 	uint64_t seq, struct qs_err *err)
 {
-	uint8_t value[8];
+	uint8_t value[SEEN_LEN];
 	char key[SEEN_KEY];
 	enum qs_code rc;
 
 	seen_key(chain, key);
 	qs_store64(value, seq);
-	rc = qs_index_fact_put(folder->index, key, qs_span(value, 8), err);
+	sum_up_to(chain, seq, value + 8);
+	rc = qs_index_fact_put(folder->index, key, qs_span(value, SEEN_LEN),
+		err);
 	if (rc == QS_OK) {
 		chain->is_seen = true;
 		chain->seen = seq;
+		memcpy(chain->seen_sum, value + 8, 32);
 	}
 	return rc;
 }
@@ -372,14 +398,78 @@ take_in(struct sync *sync, struct qs_err *err)
 	return rc;
 }
 
+/* ------------------------------------------- a log that is not as it was */
+
+/*
+ * All names again: a record that the index had taken in is gone, or others have
+ * come below it.
+ */
+static enum qs_code
+want_all(struct qs_folder *folder, struct qs_buf *wanted, bool *is_all,
+	struct qs_err *err)
+{
+	*is_all = false;
+	for (size_t i = 0; i < folder->chain_count; i++)
+		*is_all |= !qs_chain_is_as_seen(&folder->chains[i]);
+	if (!*is_all)
+		return QS_OK;
+	for (size_t i = 0; i < folder->chain_count; i++)
+		folder->chains[i].is_seen = false;
+	wanted->len = 0;
+	return qs_folder_each_logged(folder, qs_names_collect, wanted, err);
+}
+
+struct unlisted {
+	const struct sync *sync;
+	struct qs_buf names;
+};
+
+static enum qs_code
+take_unlisted(void *arg, uint32_t number, const struct qs_pack_ref *ref,
+	struct qs_err *err)
+{
+	struct unlisted *unlisted = (struct unlisted *)arg;
+	size_t at;
+
+	(void)number;
+	if (find_wanted(unlisted->sync, &ref->name, &at))
+		return QS_OK;
+	return qs_buf_append(&unlisted->names, ref->name.b, 32, err);
+}
+
+/*
+ * Packs that only a lost record listed are built upon no more than the next
+ * record lists them again: else what is saved now could be restored by nobody
+ * who has not this index.
+ */
+static enum qs_code
+list_again(struct sync *sync, struct qs_err *err)
+{
+	struct unlisted unlisted = {.sync = sync};
+	struct qs_index *index = sync->folder->index;
+	enum qs_code rc = qs_index_each_pack(index, take_unlisted, &unlisted,
+		err);
+
+	if (rc == QS_OK && unlisted.names.len > 0)
+		rc = qs_index_unlogged_add(index,
+			(const struct qs_name *)unlisted.names.data,
+			unlisted.names.len / 32, err);
+	qs_buf_clear(&unlisted.names);
+	return rc;
+}
+
 enum qs_code
 qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	struct qs_err *err)
 {
 	struct sync sync = {.folder = folder};
-	size_t fresh_len = wanted->len;
+	size_t fresh_len;
+	bool is_all = false;
 	enum qs_code rc = qs_folder_adopt_pending(folder, err);
 
+	if (rc == QS_OK)
+		rc = want_all(folder, wanted, &is_all, err);
+	fresh_len = wanted->len;
 	/* A record lists them: they need not be listed again. */
 	if (rc == QS_OK && fresh_len > 0)
 		rc = qs_index_unlogged_drop(folder->index,
@@ -402,6 +492,8 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	}
 	if (sync.count > 0)
 		rc = take_in(&sync, err);
+	if (rc == QS_OK && is_all)
+		rc = list_again(&sync, err);
 	if (rc == QS_OK)
 		rc = finish(&sync, err);
 out:

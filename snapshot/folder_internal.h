@@ -42,6 +42,7 @@ struct qs_chain {
 	/* Up to which record the index has its packs. */
 	bool is_seen;
 	uint64_t seen;
+	uint8_t seen_sum[32]; /* of the records up to there, as they were */
 };
 
 /* A name in a RETIRE record. */
@@ -61,6 +62,7 @@ struct qs_folder {
 	void *trouble_arg;
 	bool in_memory, accept_rollback;
 	bool has_genesis;
+	bool has_newer; /* records that a newer version has written */
 	char *cache_dir, *state_dir; /* this folder's; NULL in memory */
 
 	/* This machine's right to write. */
@@ -159,6 +161,9 @@ QS_MUST_CHECK enum qs_code qs_marks_parse(struct qs_span text,
 /* *out is NULL when this machine has none yet. */
 QS_MUST_CHECK enum qs_code qs_device_key_load(struct qs_folder *folder,
 	struct qs_sign_key **out, struct qs_err *err);
+/* None any more: the next one who writes makes a new one. */
+QS_MUST_CHECK enum qs_code qs_device_key_drop(struct qs_folder *folder,
+	struct qs_err *err);
 /* A new one, durable before it is used.  With the lock held. */
 QS_MUST_CHECK enum qs_code qs_device_key_make(struct qs_folder *folder,
 	struct qs_sign_key **out, struct qs_err *err);
@@ -223,6 +228,11 @@ QS_MUST_CHECK enum qs_code qs_chain_seen_load(struct qs_folder *folder,
 	struct qs_chain *chain, struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_chain_seen_save(struct qs_folder *folder,
 	struct qs_chain *chain, uint64_t seq, struct qs_err *err);
+/*
+ * Are the records up to where the index has them still those it took in?  Else
+ * one is gone, or another branch of the chain has come.
+ */
+bool qs_chain_is_as_seen(const struct qs_chain *chain);
 QS_MUST_CHECK enum qs_code qs_folder_sync_index(struct qs_folder *folder,
 	struct qs_buf *wanted, struct qs_err *err);
 
@@ -278,6 +288,7 @@ QS_MUST_CHECK enum qs_code qs_chain_append(struct qs_folder *folder,
 /* Why this folder can't be written to, if so; whoever signs. */
 QS_MUST_CHECK enum qs_code qs_folder_writable(struct qs_folder *folder,
 	struct qs_err *err);
+bool qs_folder_is_chain_over(const struct qs_folder *folder);
 /*
  * A device key that is certified, made and certified if need be; with the
  * state's lock held.

@@ -268,6 +268,7 @@ take_trouble(void *arg, const struct qs_err *trouble)
 {
 	struct walk *walk = (struct walk *)arg;
 
+	walk->folder->has_newer |= trouble->code == QS_EUNSUPPORTED;
 	qs_folder_tell(walk->folder, trouble);
 }
 

@@ -49,7 +49,9 @@ load_marks(struct qs_folder *folder, struct qs_err *err)
 	qs_folder_tell(folder, &fault);
 	folder->marks_unknown = true;
 	if (!folder->accept_rollback)
-		folder->refuse = fault;
+		(void)qs_fail(&folder->refuse, fault.code, "%.300s: nothing is "
+			"written until that is settled; --accept-rollback "
+			"takes the store as it is now", fault.msg);
 	return QS_OK;
 }
 
@@ -87,7 +89,8 @@ check_genesis(struct qs_folder *folder)
 	struct qs_err trouble;
 	char device[2 * QS_DEVICE_LEN + 1];
 
-	if (folder->has_genesis)
+	/* Of a newer version: told already, and not lost. */
+	if (folder->has_genesis || folder->has_newer)
 		return;
 	qs_hex(device, qs_keys_adm_pk(folder->keys), QS_DEVICE_LEN);
 	(void)qs_fail(&trouble, QS_ECORRUPT, "the first record of the log in "
@@ -130,6 +133,9 @@ save_marks(struct qs_folder *folder, struct qs_err *err)
 	rc = qs_state_lock(folder, &lock, &fault);
 	if (rc == QS_OK)
 		rc = qs_marks_save(folder, replace, &fault);
+	/* What was given up may come back: then under another key's numbers. */
+	if (rc == QS_OK && qs_folder_is_chain_over(folder))
+		rc = qs_device_key_drop(folder, &fault);
 	qs_fd_close(&lock);
 	if (rc == QS_ENOMEM) {
 		*err = fault;

@@ -11,6 +11,10 @@ qs_folder_writable(struct qs_folder *folder, struct qs_err *err)
 		return qs_fail(err, QS_EINVAL, "the folder was opened without "
 			"remembering anything on this machine, so it can't "
 			"be written to");
+	if (!folder->has_genesis && folder->has_newer)
+		return qs_fail(err, QS_EUNSUPPORTED, "the folder in %s was "
+			"made by a newer version of qstore: update qstore "
+			"before writing to it", folder->store->place);
 	if (!folder->has_genesis)
 		return qs_fail(err, QS_ECORRUPT, "the first record of the log "
 			"in %s (GENESIS) is lost: copy it back from another "
@@ -83,14 +87,17 @@ certify(struct qs_folder *folder, struct qs_err *err)
 /*
  * This machine's chain can't be gone on with: two records have its newest
  * number, or a record of it is gone and that was accepted (it may come back,
- * and would then be the second one of its number).
+ * and would then be the second one of its number).  And a new key could be
+ * certified.
  */
-static bool
-is_chain_over(const struct qs_folder *folder)
+bool
+qs_folder_is_chain_over(const struct qs_folder *folder)
 {
-	const struct qs_chain *chain = qs_folder_chain(folder,
-		folder->device->pk);
+	const struct qs_chain *chain;
 
+	if (folder->device == NULL || qs_keys_admin(folder->keys) == NULL)
+		return false;
+	chain = qs_folder_chain(folder, folder->device->pk);
 	if (chain != NULL && chain->is_forked)
 		return true;
 	for (size_t i = 0; folder->accept_rollback && i < folder->mark_count;
@@ -108,8 +115,7 @@ qs_folder_ensure_device(struct qs_folder *folder, struct qs_err *err)
 	struct qs_sign_key *device = NULL;
 	enum qs_code rc = QS_OK;
 
-	if (folder->device != NULL && qs_keys_admin(folder->keys) != NULL &&
-		is_chain_over(folder)) {
+	if (qs_folder_is_chain_over(folder)) {
 		rc = qs_device_key_make(folder, &device, err);
 		if (rc != QS_OK)
 			return rc;

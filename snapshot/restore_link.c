@@ -54,17 +54,17 @@ grow(struct restore_links *links, struct qs_err *err)
 static void
 digest_of(const struct qs_node *node, uint8_t out[static 32])
 {
-	uint8_t what[9 + 32];
+	uint8_t what[10 + 32];
 
 	what[0] = (uint8_t)node->type;
 	qs_store32(what + 1, node->rdev_major);
 	qs_store32(what + 5, node->rdev_minor);
-	/* depth follows from size and count in a canonical content. */
+	what[9] = node->content.depth;
 	if (node->type == QS_NODE_FILE)
-		qs_hash_plain(what + 9, 32, qs_span(node->content.refs,
+		qs_hash_plain(what + 10, 32, qs_span(node->content.refs,
 			(size_t)node->content.count * QS_REF_LEN));
 	else
-		qs_hash_plain(what + 9, 32, node->target);
+		qs_hash_plain(what + 10, 32, node->target);
 	qs_hash_plain(out, 32, qs_span(what, sizeof(what)));
 }
 

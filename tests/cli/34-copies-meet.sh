@@ -61,6 +61,33 @@ for i in 1 2; do
 done
 expect 0 as c snapshots
 
+# What only a lost record listed is listed again by the next one: nobody else
+# could restore what is built upon it.
+noise more 3000000 >src/more
+expect 0 as c snapshot src
+newest=$(find store -path '*/log/*' -type f -printf '%T@ %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)
+mv "$newest" lost
+expect 0,3 as c --accept-rollback snapshots
+expect 0 as c snapshot src
+expect 0 as e check --read-data
+expect 0 as e restore latest --target back
+same src back/src
+mv lost "$newest"
+for i in 1 2; do
+	expect 0 as c snapshot src
+	says_not 'forked'
+done
+
+# A branch that comes late is taken in, also below what was read before.
+cp -a store late
+echo b >src/b
+expect 0 as b -r "$work/late" snapshot src
+for i in 1 2 3; do expect 0 as a snapshot src; done
+cp -an late/. store/
+expect 0 as a restore latest --host b --target back-b
+cmp -s src/b back-b/src/b || fail 'the late branch is not there'
+
 # A second folder only by name; one that was never finished is none.
 expect 1 as a init --no-confirm --no-recovery
 says 'folder already'

@@ -132,28 +132,6 @@ node_blocks(struct mount *mount, const struct qs_node *node, uint64_t ino)
 	return bytes / 4096 * 8 + (bytes % 4096 > 0 ? 8 : 0);
 }
 
-static mode_t
-type_of(enum qs_node_type type)
-{
-	switch (type) {
-	case QS_NODE_FILE:
-		return S_IFREG;
-	case QS_NODE_DIR:
-		return S_IFDIR;
-	case QS_NODE_SYMLINK:
-		return S_IFLNK;
-	case QS_NODE_FIFO:
-		return S_IFIFO;
-	case QS_NODE_CHARDEV:
-		return S_IFCHR;
-	case QS_NODE_BLOCKDEV:
-		return S_IFBLK;
-	case QS_NODE_SOCKET:
-		return S_IFSOCK;
-	}
-	return S_IFREG;
-}
-
 static void
 set_times(struct stat *out, int64_t ns)
 {
@@ -172,7 +150,7 @@ mount_attr_node(struct mount *mount, const struct mount_dir *dir,
 {
 	memset(out, 0, sizeof(*out));
 	out->st_ino = node_ino(dir, node);
-	out->st_mode = type_of(node->type) | node->mode;
+	out->st_mode = qs_node_bits(node->type) | node->mode;
 	out->st_nlink = node->links;
 	out->st_uid = mount->is_owner_stored ? node->uid : mount->uid;
 	out->st_gid = mount->is_owner_stored ? node->gid : mount->gid;

@@ -8,27 +8,6 @@
 
 #include "snapshot/restore_internal.h"
 
-static mode_t
-type_bits(enum qs_node_type type)
-{
-	switch (type) {
-	case QS_NODE_FIFO:
-		return S_IFIFO;
-	case QS_NODE_CHARDEV:
-		return S_IFCHR;
-	case QS_NODE_BLOCKDEV:
-		return S_IFBLK;
-	case QS_NODE_SOCKET:
-		return S_IFSOCK;
-	case QS_NODE_SYMLINK:
-		return S_IFLNK;
-	case QS_NODE_FILE:
-	case QS_NODE_DIR:
-		break;
-	}
-	return 0;
-}
-
 static enum qs_code
 make_symlink(int fd, const struct qs_node *node, const char *name,
 	struct qs_err *err)
@@ -53,7 +32,7 @@ make(struct restore_folder *folder, const struct qs_node *node,
 {
 	if (node->type == QS_NODE_SYMLINK)
 		return make_symlink(folder->fd, node, name, err);
-	if (mknodat(folder->fd, name, type_bits(node->type) | 0600,
+	if (mknodat(folder->fd, name, qs_node_bits(node->type) | 0600,
 	    makedev(node->rdev_major, node->rdev_minor)) != 0)
 		return qs_fail_errno(err, "cannot make the special file");
 	return QS_OK;
@@ -73,7 +52,7 @@ set_meta(struct restore *restore, struct restore_folder *folder,
 		rc = qs_fail_errno(err, "cannot look at what was made");
 		goto out;
 	}
-	if ((st.st_mode & S_IFMT) != type_bits(node->type)) {
+	if ((st.st_mode & S_IFMT) != qs_node_bits(node->type)) {
 		rc = qs_fail(err, QS_EEXIST, "something else took its place");
 		goto out;
 	}

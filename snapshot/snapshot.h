@@ -105,6 +105,8 @@ struct qs_node { /* decoded; everything is borrowed from the tree's bytes */
 	struct qs_span encoded; /* the whole entry, as stored */
 };
 
+mode_t qs_node_bits(enum qs_node_type type); /* S_IFREG and the like */
+
 static inline struct qs_id
 qs_content_id(const struct qs_content *content, uint32_t i)
 {

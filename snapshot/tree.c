@@ -11,6 +11,8 @@
  *  60 u32 xattr bytes  64 u8 depth  65 u8[3] 0  68 u32 reference count
  *  72 name, user, group, target, xattrs, references
  */
+#include <sys/stat.h>
+
 #include "snapshot/content_internal.h"
 
 #define ENTRY_HEAD 72
@@ -230,6 +232,19 @@ put(uint8_t *out, const uint8_t *data, size_t len)
 	if (len > 0)
 		memcpy(out, data, len);
 	return out + len;
+}
+
+mode_t
+qs_node_bits(enum qs_node_type type)
+{
+	static const mode_t types[] = {
+		[QS_NODE_FILE] = S_IFREG, [QS_NODE_DIR] = S_IFDIR,
+		[QS_NODE_SYMLINK] = S_IFLNK, [QS_NODE_FIFO] = S_IFIFO,
+		[QS_NODE_CHARDEV] = S_IFCHR, [QS_NODE_BLOCKDEV] = S_IFBLK,
+		[QS_NODE_SOCKET] = S_IFSOCK,
+	};
+
+	return types[type];
 }
 
 enum qs_code

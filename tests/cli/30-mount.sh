@@ -15,7 +15,7 @@ db.execute("create table t (k integer primary key, v text)")
 db.executemany("insert into t values (?, ?)", ((i, "v%d" % i) for i in range(50000)))
 db.commit()
 P
-expect 0 q snapshot src --tag work --tag a/b --host alpha
+expect 0 q snapshot src --tag daily --tag a/b --host alpha
 first=$(latest)
 
 expect 0 q mount mnt
@@ -28,11 +28,11 @@ done
 	fail "in it: $(ls mnt)"
 [ "$(ls mnt/ids)" = "$first" ] || fail "ids: $(ls mnt/ids)"
 [ "$(ls mnt/hosts)" = alpha ] || fail "hosts: $(ls mnt/hosts)"
-[ "$(ls mnt/tags | tr '\n' ' ')" = 'a_b work ' ] || fail "tags: $(ls mnt/tags)"
+[ "$(ls mnt/tags | tr '\n' ' ')" = 'a_b daily ' ] || fail "tags: $(ls mnt/tags)"
 ls mnt/snapshots | grep -qE '^[0-9]{4}-[0-9]{2}-[0-9]{2}_[0-9-]{8}$' ||
 	fail "snapshots: $(ls mnt/snapshots)"
 time=$(ls mnt/snapshots)
-for place in "ids/$first" "snapshots/$time" "hosts/alpha/$time" "tags/work/$time"; do
+for place in "ids/$first" "snapshots/$time" "hosts/alpha/$time" "tags/daily/$time"; do
 	[ "$(stat -c %i "mnt/$place")" = "$(stat -c %i mnt/latest)" ] ||
 		fail "$place is not what latest is"
 done

@@ -12,7 +12,12 @@ noise b 5000000 >src/b
 seq 600000 >src/text
 truncate -s 20M src/holes
 noise c 100000 | dd of=src/holes bs=1M seek=7 conv=notrunc status=none
-for i in $(seq 300); do noise "$i" $((i * 17)) >"src/many/$i"; done
+/usr/bin/python3 - <<'P'
+import hashlib
+for i in range(1, 301):
+    with open("src/many/%d" % i, "wb") as file:
+        file.write(hashlib.shake_256(b"%d" % i).digest(i * 17))
+P
 expect 0 q snapshot src
 "$qstore" mount -f --cache-size 8M mnt >front 2>&1 &
 pid=$!

@@ -251,8 +251,9 @@ serve(struct mount *mount, struct qs_err *err)
 	if (mount->watch != NULL)
 		mount_watch_end(mount->watch);
 	mount_ahead_free(mount->ahead);
-	mount_told_free(mount->told);
+	mount_told_end(mount->told);
 	mount_watch_free(mount->watch);
+	mount_told_free(mount->told);
 	fuse_session_destroy(mount->session);
 	return rc;
 }

@@ -213,6 +213,8 @@ extern const struct fuse_lowlevel_ops mount_ops;
 /* Tell of it once: of an object (zeros: of these words). */
 QS_MUST_CHECK enum qs_code mount_told_new(qs_trouble_fn fn, void *arg,
 	struct mount_told **out, struct qs_err *err);
+/* Tell what is left, and end the thread; mount_tell may still be called. */
+void mount_told_end(struct mount_told *told);
 void mount_told_free(struct mount_told *told);
 void mount_tell(struct mount_told *told, const struct qs_name *object,
 	const struct qs_err *trouble);

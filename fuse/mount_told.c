@@ -74,7 +74,7 @@ mount_told_new(qs_trouble_fn fn, void *arg, struct mount_told **out,
 }
 
 void
-mount_told_free(struct mount_told *told)
+mount_told_end(struct mount_told *told)
 {
 	if (told == NULL)
 		return;
@@ -83,6 +83,15 @@ mount_told_free(struct mount_told *told)
 	(void)pthread_cond_signal(&told->wake);
 	(void)pthread_mutex_unlock(&told->lock);
 	qs_thread_join(told->thread);
+	told->thread = NULL;
+}
+
+void
+mount_told_free(struct mount_told *told)
+{
+	if (told == NULL)
+		return;
+	mount_told_end(told);
 	(void)pthread_cond_destroy(&told->wake);
 	(void)pthread_mutex_destroy(&told->lock);
 	free(told);
@@ -92,9 +101,17 @@ void
 mount_tell(struct mount_told *told, const struct qs_name *object,
 	const struct qs_err *trouble)
 {
+	struct qs_err damaged;
 	uint8_t key[32];
 	bool is_known = false;
 
+	if (trouble->code == QS_EINDEX) {
+		(void)qs_fail(&damaged, QS_EINDEX, "the index of this machine "
+			"is damaged: unmount and mount again, and it is made "
+			"anew from the store");
+		trouble = &damaged;
+		object = NULL;
+	}
 	if (object != NULL && !qs_is_zero(object->b, sizeof(object->b)))
 		memcpy(key, object->b, sizeof(key));
 	else

@@ -14,6 +14,7 @@
 #define COMMIT_EVERY 256 /* packs, so that a killed rebuild gets on */
 #define SEEN_KEY (sizeof("seen:") + 2 * QS_DEVICE_LEN)
 #define SEEN_LEN (8 + 32) /* seq, sum of the names up to there */
+#define DEVICES_KEY "devices" /* all signers of which something was seen */
 #define ABSENT_KEY "absent"
 #define ABSENT_MAX ((1u << 20) / 32) /* names in a fact */
 
@@ -77,14 +78,43 @@ qs_chain_seen_load(struct qs_folder *folder, struct qs_chain *chain,
 	return rc;
 }
 
+/* So that a chain of which nothing is left is missed, too. */
+static enum qs_code
+note_device(struct qs_folder *folder, const struct qs_chain *chain,
+	struct qs_err *err)
+{
+	struct qs_buf devices = {0};
+	bool found;
+	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
+		&devices, &found, err);
+
+	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
+		at += QS_DEVICE_LEN) {
+		if (memcmp(devices.data + at, chain->device,
+			QS_DEVICE_LEN) == 0)
+			goto out;
+	}
+	if (rc == QS_OK)
+		rc = qs_buf_append(&devices, chain->device, QS_DEVICE_LEN,
+			err);
+	if (rc == QS_OK)
+		rc = qs_index_fact_put(folder->index, DEVICES_KEY,
+			qs_buf_span(&devices), err);
+out:
+	qs_buf_clear(&devices);
+	return rc;
+}
+
 enum qs_code
 qs_chain_seen_save(struct qs_folder *folder, struct qs_chain *chain,
 	uint64_t seq, struct qs_err *err)
 {
 	uint8_t value[SEEN_LEN];
 	char key[SEEN_KEY];
-	enum qs_code rc;
+	enum qs_code rc = note_device(folder, chain, err);
 
+	if (rc != QS_OK)
+		return rc;
 	seen_key(chain, key);
 	qs_store64(value, seq);
 	sum_up_to(chain, seq, value + 8);
@@ -400,6 +430,32 @@ take_in(struct sync *sync, struct qs_err *err)
 
 /* ------------------------------------------- a log that is not as it was */
 
+static bool
+has_records(const struct qs_folder *folder,
+	const uint8_t device[static QS_DEVICE_LEN])
+{
+	const struct qs_chain *chain = qs_folder_chain(folder, device);
+
+	return chain != NULL && chain->has_head;
+}
+
+/* Is there a signer of whom something was seen, and nothing is there now? */
+static enum qs_code
+is_chain_gone(struct qs_folder *folder, bool *is_gone, struct qs_err *err)
+{
+	struct qs_buf devices = {0};
+	bool found;
+	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
+		&devices, &found, err);
+
+	*is_gone = false;
+	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
+		at += QS_DEVICE_LEN)
+		*is_gone |= !has_records(folder, devices.data + at);
+	qs_buf_clear(&devices);
+	return rc;
+}
+
 /*
  * All names again: a record that the index had taken in is gone, or others have
  * come below it.
@@ -408,15 +464,48 @@ static enum qs_code
 want_all(struct qs_folder *folder, struct qs_buf *wanted, bool *is_all,
 	struct qs_err *err)
 {
-	*is_all = false;
+	enum qs_code rc = is_chain_gone(folder, is_all, err);
+
 	for (size_t i = 0; i < folder->chain_count; i++)
 		*is_all |= !qs_chain_is_as_seen(&folder->chains[i]);
-	if (!*is_all)
-		return QS_OK;
+	if (rc != QS_OK || !*is_all)
+		return rc;
 	for (size_t i = 0; i < folder->chain_count; i++)
 		folder->chains[i].is_seen = false;
 	wanted->len = 0;
 	return qs_folder_each_logged(folder, qs_names_collect, wanted, err);
+}
+
+/* Chains that are gone were never seen: what comes back of them is new. */
+static enum qs_code
+forget_gone(struct qs_folder *folder, struct qs_err *err)
+{
+	struct qs_buf devices = {0}, left = {0};
+	bool found;
+	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
+		&devices, &found, err);
+
+	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
+		at += QS_DEVICE_LEN) {
+		struct qs_chain chain = {.link_count = 0};
+		char key[SEEN_KEY];
+
+		memcpy(chain.device, devices.data + at, QS_DEVICE_LEN);
+		if (has_records(folder, chain.device)) {
+			rc = qs_buf_append(&left, chain.device, QS_DEVICE_LEN,
+				err);
+			continue;
+		}
+		seen_key(&chain, key);
+		rc = qs_index_fact_put(folder->index, key, qs_span("", 1),
+			err);
+	}
+	if (rc == QS_OK)
+		rc = qs_index_fact_put(folder->index, DEVICES_KEY,
+			qs_buf_span(&left), err);
+	qs_buf_clear(&devices);
+	qs_buf_clear(&left);
+	return rc;
 }
 
 struct unlisted {
@@ -494,6 +583,8 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 		rc = take_in(&sync, err);
 	if (rc == QS_OK && is_all)
 		rc = list_again(&sync, err);
+	if (rc == QS_OK && is_all)
+		rc = forget_gone(folder, err);
 	if (rc == QS_OK)
 		rc = finish(&sync, err);
 out:

@@ -246,6 +246,9 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 	if (rc != QS_OK) {
 		qs_folder_clear_log(folder);
 		before.opener = folder->opener; /* made when first needed */
+		before.device = folder->device; /* may have been dropped */
+		before.is_certified = before.is_certified &&
+			before.device != NULL;
 		*folder = before;
 		return rc;
 	}

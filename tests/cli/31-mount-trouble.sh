@@ -96,6 +96,36 @@ says 'No such file'
 end
 expect 0 q snapshot src
 
+# The index is damaged, a record is lost and that is accepted: an error in words
+# for what needs it, and the mount goes on until it is ended.
+cp -a cache kept-cache
+cp -a store kept-store
+: >front
+"$qstore" --accept-rollback mount -f mnt >front 2>&1 &
+pid=$!
+wait_for "grep -q mounted front"
+unmount=("$work/mnt")
+rm "$(find store -path '*/log/*' -type f -printf '%T@ %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)"
+/usr/bin/python3 - cache/qstore/*/index.sqlite* <<'P'
+import os, sys
+for name in sys.argv[1:]:
+    size = os.path.getsize(name)
+    if name.endswith("-shm") or size <= 4096:
+        continue
+    with open(name, "r+b") as file:
+        file.seek(4096)
+        file.write(b"Z" * (size - 4096))
+P
+for i in 1 2 3; do
+	ls mnt mnt/snapshots >/dev/null
+	sleep 1.1
+done
+end
+rm -rf cache store
+mv kept-cache cache
+mv kept-store store
+
 # The whole store goes away: what is cached is there, the rest is an error.
 mount_in_front
 cmp src/one mnt/latest/src/one

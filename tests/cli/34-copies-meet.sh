@@ -95,3 +95,28 @@ says '\-F'
 mkdir store/0123456789abcdef0123456789abcdef
 mkdir store/0123456789abcdef0123456789abcdef/keys
 expect 0 as a snapshots
+rm -rf store/0123456789abcdef0123456789abcdef
+
+# What is listed again when all records of a machine are gone, another's, and our own; with
+# what this machine remembers of it, and without.
+for case in another own; do
+	ls store/*/log >before
+	noise "gone $case" 2000000 >src/gone
+	expect 0 as "f-$case" snapshot src
+	device=$(ls store/*/log | comm -13 before -)
+	writer=f-$case
+	if [ $case = another ]; then
+		writer=a
+		expect 0 as a snapshot src/docs
+		rm -rf a.state
+	fi
+	mv store/*/log/"$device" gone-log
+	expect 0,3 as "$writer" --accept-rollback snapshots
+	expect 0 as "$writer" snapshot src
+	# Somebody saw the lost record: that is told, and all is there.
+	expect 0,3 as "e-$case" restore latest --target "back-$case"
+	same src "back-$case/src"
+	expect 0,1 as "e-$case" check --read-data
+	says_not 'no known pack'
+	rm -rf gone-log
+done

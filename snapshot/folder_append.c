@@ -185,15 +185,16 @@ qs_folder_settle_index(struct qs_folder *folder, const struct qs_name *names,
 	size_t count, const struct qs_mark *mark, struct qs_err *err)
 {
 	struct qs_chain *chain = qs_folder_chain(folder, mark->device);
-	enum qs_code rc = QS_OK;
+	enum qs_code rc = qs_chain_seen_load(folder, chain, err);
 
-	if (count > 0)
-		rc = qs_index_unlogged_drop(folder->index, names, count, err);
-	if (rc == QS_OK)
-		rc = qs_chain_seen_load(folder, chain, err);
+	/* Else one before it was not taken in: they stay to be listed. */
 	if (rc == QS_OK && (mark->seq == 0 ? !chain->is_seen :
-		chain->is_seen && chain->seen == mark->seq - 1))
+		chain->is_seen && chain->seen == mark->seq - 1)) {
 		rc = qs_chain_seen_save(folder, chain, mark->seq, err);
+		if (rc == QS_OK && count > 0)
+			rc = qs_index_unlogged_drop(folder->index, names,
+				count, err);
+	}
 	if (rc == QS_OK)
 		rc = qs_index_commit(folder->index, err);
 	return rc;

@@ -12,9 +12,6 @@
 
 #define HAVE_BATCH 4096
 #define COMMIT_EVERY 256 /* packs, so that a killed rebuild gets on */
-#define SEEN_KEY (sizeof("seen:") + 2 * QS_DEVICE_LEN)
-#define SEEN_LEN (8 + 32) /* seq, sum of the names up to there */
-#define DEVICES_KEY "devices" /* all signers of which something was seen */
 #define ABSENT_KEY "absent"
 #define ABSENT_MAX ((1u << 20) / 32) /* names in a fact */
 
@@ -27,106 +24,10 @@ struct sync {
 	size_t uncommitted;
 	bool had_absent;
 	struct qs_buf absent; /* names that could not be taken in */
+	struct qs_buf listed; /* wanted by a record: sorted */
 };
 
 /* ----------------------------------------------------------------- facts */
-
-static void
-seen_key(const struct qs_chain *chain, char out[static SEEN_KEY])
-{
-	memcpy(out, "seen:", 5);
-	qs_hex(out + 5, chain->device, QS_DEVICE_LEN);
-}
-
-/* Names are hashes: their sum tells a set of them, in whatever order. */
-static void
-sum_up_to(const struct qs_chain *chain, uint64_t seq, uint8_t out[static 32])
-{
-	memset(out, 0, 32);
-	for (size_t i = 0; i < chain->link_count; i++) {
-		for (size_t k = 0; k < 32 && chain->links[i].seq <= seq; k++)
-			out[k] ^= chain->links[i].name.b[k];
-	}
-}
-
-bool
-qs_chain_is_as_seen(const struct qs_chain *chain)
-{
-	uint8_t sum[32];
-
-	sum_up_to(chain, chain->seen, sum);
-	return !chain->is_seen || memcmp(sum, chain->seen_sum, 32) == 0;
-}
-
-enum qs_code
-qs_chain_seen_load(struct qs_folder *folder, struct qs_chain *chain,
-	struct qs_err *err)
-{
-	struct qs_buf value = {0};
-	char key[SEEN_KEY];
-	bool found;
-	enum qs_code rc;
-
-	seen_key(chain, key);
-	rc = qs_index_fact_get(folder->index, key, &value, &found, err);
-	/* Any other form: as if it had never been written. */
-	chain->is_seen = rc == QS_OK && found && value.len == SEEN_LEN;
-	chain->seen = chain->is_seen ? qs_load64(value.data) : 0;
-	if (chain->is_seen)
-		memcpy(chain->seen_sum, value.data + 8, 32);
-	qs_buf_clear(&value);
-	return rc;
-}
-
-/* So that a chain of which nothing is left is missed, too. */
-static enum qs_code
-note_device(struct qs_folder *folder, const struct qs_chain *chain,
-	struct qs_err *err)
-{
-	struct qs_buf devices = {0};
-	bool found;
-	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
-		&devices, &found, err);
-
-	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
-		at += QS_DEVICE_LEN) {
-		if (memcmp(devices.data + at, chain->device,
-			QS_DEVICE_LEN) == 0)
-			goto out;
-	}
-	if (rc == QS_OK)
-		rc = qs_buf_append(&devices, chain->device, QS_DEVICE_LEN,
-			err);
-	if (rc == QS_OK)
-		rc = qs_index_fact_put(folder->index, DEVICES_KEY,
-			qs_buf_span(&devices), err);
-out:
-	qs_buf_clear(&devices);
-	return rc;
-}
-
-enum qs_code
-qs_chain_seen_save(struct qs_folder *folder, struct qs_chain *chain,
-	uint64_t seq, struct qs_err *err)
-{
-	uint8_t value[SEEN_LEN];
-	char key[SEEN_KEY];
-	enum qs_code rc = note_device(folder, chain, err);
-
-	if (rc != QS_OK)
-		return rc;
-	seen_key(chain, key);
-	qs_store64(value, seq);
-	sum_up_to(chain, seq, value + 8);
-	rc = qs_index_fact_put(folder->index, key, qs_span(value, SEEN_LEN),
-		err);
-	if (rc == QS_OK) {
-		chain->is_seen = true;
-		chain->seen = seq;
-		memcpy(chain->seen_sum, value + 8, 32);
-	}
-	return rc;
-}
 
 static bool
 is_fresh(const struct qs_chain *chain)
@@ -327,7 +228,10 @@ adopt(struct sync *sync, size_t at, struct qs_err *err)
 		return count_added(sync, at, err);
 	if (qs_is_object_fault(rc)) {
 		sync->done[at] = true;
-		return give_up(sync, &sync->names[at], &fault, err);
+		rc = qs_index_unlogged_drop(sync->folder->index,
+			&sync->names[at], 1, err);
+		return rc != QS_OK ? rc :
+			give_up(sync, &sync->names[at], &fault, err);
 	}
 	*err = fault;
 	return rc;
@@ -399,11 +303,19 @@ finish(struct sync *sync, struct qs_err *err)
 			qs_buf_span(&sync->absent), err);
 	for (size_t i = 0; rc == QS_OK && i < folder->chain_count; i++) {
 		struct qs_chain *chain = &folder->chains[i];
+		bool is_ahead = false;
 
 		if (is_fresh(chain))
+			rc = qs_seen_is_ahead(folder, chain, &is_ahead, err);
+		if (rc == QS_OK && is_fresh(chain) && !is_ahead)
 			rc = qs_chain_seen_save(folder, chain,
 				chain->head.seq, err);
 	}
+	/* Seen by now: a record lists them, and its loss would show. */
+	if (rc == QS_OK && sync->listed.len > 0)
+		rc = qs_index_unlogged_drop(folder->index,
+			(const struct qs_name *)sync->listed.data,
+			sync->listed.len / 32, err);
 	if (rc == QS_OK)
 		rc = qs_index_commit(folder->index, err);
 	return rc;
@@ -417,6 +329,15 @@ take_in(struct sync *sync, struct qs_err *err)
 
 	if (rc == QS_OK)
 		rc = give_up_missing(sync, err);
+	/*
+	 * What is in the index is in a record that was seen or is to be listed,
+	 * at each moment: this run may be killed before the records are seen.
+	 */
+	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
+		if (!sync->done[i])
+			rc = qs_index_unlogged_add(folder->index,
+				&sync->names[i], 1, err);
+	}
 	for (size_t i = 0; rc == QS_OK && i < folder->chain_count; i++) {
 		if (is_fresh(&folder->chains[i]))
 			rc = read_cover(sync, &folder->chains[i].cover, err);
@@ -430,32 +351,6 @@ take_in(struct sync *sync, struct qs_err *err)
 
 /* ------------------------------------------- a log that is not as it was */
 
-static bool
-has_records(const struct qs_folder *folder,
-	const uint8_t device[static QS_DEVICE_LEN])
-{
-	const struct qs_chain *chain = qs_folder_chain(folder, device);
-
-	return chain != NULL && chain->has_head;
-}
-
-/* Is there a signer of whom something was seen, and nothing is there now? */
-static enum qs_code
-is_chain_gone(struct qs_folder *folder, bool *is_gone, struct qs_err *err)
-{
-	struct qs_buf devices = {0};
-	bool found;
-	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
-		&devices, &found, err);
-
-	*is_gone = false;
-	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
-		at += QS_DEVICE_LEN)
-		*is_gone |= !has_records(folder, devices.data + at);
-	qs_buf_clear(&devices);
-	return rc;
-}
-
 /*
  * All names again: a record that the index had taken in is gone, or others have
  * come below it.
@@ -464,7 +359,7 @@ static enum qs_code
 want_all(struct qs_folder *folder, struct qs_buf *wanted, bool *is_all,
 	struct qs_err *err)
 {
-	enum qs_code rc = is_chain_gone(folder, is_all, err);
+	enum qs_code rc = qs_seen_is_gone(folder, is_all, err);
 
 	for (size_t i = 0; i < folder->chain_count; i++)
 		*is_all |= !qs_chain_is_as_seen(&folder->chains[i]);
@@ -474,38 +369,6 @@ want_all(struct qs_folder *folder, struct qs_buf *wanted, bool *is_all,
 		folder->chains[i].is_seen = false;
 	wanted->len = 0;
 	return qs_folder_each_logged(folder, qs_names_collect, wanted, err);
-}
-
-/* Chains that are gone were never seen: what comes back of them is new. */
-static enum qs_code
-forget_gone(struct qs_folder *folder, struct qs_err *err)
-{
-	struct qs_buf devices = {0}, left = {0};
-	bool found;
-	enum qs_code rc = qs_index_fact_get(folder->index, DEVICES_KEY,
-		&devices, &found, err);
-
-	for (size_t at = 0; rc == QS_OK && at + QS_DEVICE_LEN <= devices.len;
-		at += QS_DEVICE_LEN) {
-		struct qs_chain chain = {.link_count = 0};
-		char key[SEEN_KEY];
-
-		memcpy(chain.device, devices.data + at, QS_DEVICE_LEN);
-		if (has_records(folder, chain.device)) {
-			rc = qs_buf_append(&left, chain.device, QS_DEVICE_LEN,
-				err);
-			continue;
-		}
-		seen_key(&chain, key);
-		rc = qs_index_fact_put(folder->index, key, qs_span("", 1),
-			err);
-	}
-	if (rc == QS_OK)
-		rc = qs_index_fact_put(folder->index, DEVICES_KEY,
-			qs_buf_span(&left), err);
-	qs_buf_clear(&devices);
-	qs_buf_clear(&left);
-	return rc;
 }
 
 struct unlisted {
@@ -518,10 +381,10 @@ take_unlisted(void *arg, uint32_t number, const struct qs_pack_ref *ref,
 	struct qs_err *err)
 {
 	struct unlisted *unlisted = (struct unlisted *)arg;
-	size_t at;
 
 	(void)number;
-	if (find_wanted(unlisted->sync, &ref->name, &at))
+	if (bsearch(&ref->name, unlisted->sync->listed.data,
+		unlisted->sync->listed.len / 32, 32, qs_name_compare) != NULL)
 		return QS_OK;
 	return qs_buf_append(&unlisted->names, ref->name.b, 32, err);
 }
@@ -559,18 +422,18 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	if (rc == QS_OK)
 		rc = want_all(folder, wanted, &is_all, err);
 	fresh_len = wanted->len;
-	/* A record lists them: they need not be listed again. */
 	if (rc == QS_OK && fresh_len > 0)
-		rc = qs_index_unlogged_drop(folder->index,
-			(const struct qs_name *)wanted->data, fresh_len / 32,
-			err);
+		rc = qs_buf_append(&sync.listed, wanted->data, fresh_len, err);
+	if (rc == QS_OK)
+		sync.listed.len = 32 * qs_names_sort((struct qs_name *)
+			sync.listed.data, sync.listed.len / 32);
 	if (rc == QS_OK)
 		rc = add_absent(folder, wanted, err);
 	sync.had_absent = wanted->len != fresh_len;
 	if (rc == QS_OK)
 		rc = forget_retired(folder, err);
 	if (rc != QS_OK)
-		return rc;
+		goto out;
 	sync.names = (struct qs_name *)wanted->data;
 	sync.count = tidy(folder, sync.names, wanted->len / 32);
 	sync.sizes = calloc(sync.count + 1, sizeof(*sync.sizes));
@@ -584,12 +447,13 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	if (rc == QS_OK && is_all)
 		rc = list_again(&sync, err);
 	if (rc == QS_OK && is_all)
-		rc = forget_gone(folder, err);
+		rc = qs_seen_forget_gone(folder, err);
 	if (rc == QS_OK)
 		rc = finish(&sync, err);
 out:
 	free(sync.sizes);
 	free(sync.done);
 	qs_buf_clear(&sync.absent);
+	qs_buf_clear(&sync.listed);
 	return rc;
 }

@@ -221,7 +221,7 @@ bool qs_is_retired(const struct qs_folder *folder,
 QS_MUST_CHECK enum qs_code qs_retired_slots_check(struct qs_folder *folder,
 	struct qs_err *err);
 
-/* folder_index.c */
+/* folder_seen.c */
 
 /* Up to where the index has the chain's packs. */
 QS_MUST_CHECK enum qs_code qs_chain_seen_load(struct qs_folder *folder,
@@ -233,6 +233,18 @@ QS_MUST_CHECK enum qs_code qs_chain_seen_save(struct qs_folder *folder,
  * one is gone, or another branch of the chain has come.
  */
 bool qs_chain_is_as_seen(const struct qs_chain *chain);
+/* Is there a signer of whom something was seen, and nothing is there now? */
+QS_MUST_CHECK enum qs_code qs_seen_is_gone(struct qs_folder *folder,
+	bool *is_gone, struct qs_err *err);
+/* Such were never seen: what comes back of them is new. */
+QS_MUST_CHECK enum qs_code qs_seen_forget_gone(struct qs_folder *folder,
+	struct qs_err *err);
+/* Has another process of this machine taken in more than we know of? */
+QS_MUST_CHECK enum qs_code qs_seen_is_ahead(struct qs_folder *folder,
+	const struct qs_chain *chain, bool *is_ahead, struct qs_err *err);
+
+/* folder_index.c */
+
 QS_MUST_CHECK enum qs_code qs_folder_sync_index(struct qs_folder *folder,
 	struct qs_buf *wanted, struct qs_err *err);
 

@@ -79,6 +79,23 @@ for i in 1 2; do
 	says_not 'forked'
 done
 
+# Also when its packs were away for a while, and looked for in vain.
+find store -path '*/obj/*' -type f | sort >before
+noise away 3000000 >src/away
+expect 0 as c snapshot src
+find store -path '*/obj/*' -type f | sort | comm -13 before - >packs
+mkdir away
+while read -r pack; do mv "$pack" away/; done <packs
+expect 1 as c check
+while read -r pack; do mv "away/$(basename "$pack")" "$pack"; done <packs
+newest=$(find store -path '*/log/*' -type f -printf '%T@ %p\n' | sort -n |
+	tail -1 | cut -d' ' -f2)
+rm "$newest"
+expect 0,3 as c --accept-rollback snapshots
+expect 0 as c snapshot src
+expect 0 as h restore latest --target back-away
+same src back-away/src
+
 # A branch that comes late is taken in, also below what was read before.
 cp -a store late
 echo b >src/b

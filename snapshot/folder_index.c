@@ -383,8 +383,9 @@ take_unlisted(void *arg, uint32_t number, const struct qs_pack_ref *ref,
 	struct unlisted *unlisted = (struct unlisted *)arg;
 
 	(void)number;
-	if (bsearch(&ref->name, unlisted->sync->listed.data,
-		unlisted->sync->listed.len / 32, 32, qs_name_compare) != NULL)
+	if (unlisted->sync->listed.len > 0 && bsearch(&ref->name,
+		unlisted->sync->listed.data, unlisted->sync->listed.len / 32,
+		32, qs_name_compare) != NULL)
 		return QS_OK;
 	return qs_buf_append(&unlisted->names, ref->name.b, 32, err);
 }

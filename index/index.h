@@ -181,4 +181,88 @@ QS_MUST_CHECK enum qs_code qs_index_fact_get(struct qs_index *index,
 QS_MUST_CHECK enum qs_code qs_index_fact_put(struct qs_index *index,
 	const char *key, struct qs_span value, struct qs_err *err);
 
+/* ------------------------------------------------------ the catalogue */
+
+/*
+ * What a hub knows of the files of one folder: one row each, in the order in
+ * which they came.  A cache of the files, but for the times of their arrival
+ * (for those the files' own ctime stands in when it is made anew).
+ * All calls are thread-safe; several processes may have it open.
+ */
+struct qs_catalogue;
+
+enum qs_item_state {
+	QS_ITEM_HERE = 0,
+	QS_ITEM_TRASH = 1,
+	QS_ITEM_DAMAGED = 2, /* as the last scrub saw it */
+	QS_ITEM_MISSING = 3,
+};
+
+struct qs_item { /* a row */
+	struct qs_ref ref;     /* area, name, device, seq, size */
+	uint64_t number;       /* of arrival, from 1; given by the catalogue */
+	uint64_t arrived_ms;
+	uint64_t xxh3;         /* XXH3-64 of the bytes; has_xxh3 false: unknown */
+	bool has_xxh3;
+	enum qs_item_state state;
+	uint64_t state_ms;     /* since when */
+	uint8_t record_type;   /* of a log record, else 0 */
+};
+
+/*
+ * Open or create DIR/catalogue.sqlite of a folder.  One of another folder, or
+ * damaged, is set aside and made anew, empty: *is_new tells (also when there
+ * was none) that it is to be filled from the files.
+ */
+QS_MUST_CHECK enum qs_code qs_catalogue_open(const char *dir,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
+	struct qs_catalogue **out, bool *is_new, struct qs_err *err);
+void qs_catalogue_close(struct qs_catalogue *catalogue); /* NULL is fine */
+/*
+ * Rows for files that are durable by now, in one transaction; one that is
+ * there keeps its number and time.  number is not looked at.
+ */
+QS_MUST_CHECK enum qs_code qs_catalogue_add(struct qs_catalogue *catalogue,
+	const struct qs_item *items, size_t count, struct qs_err *err);
+/* Another state, or another xxh3; QS_ENOTFOUND. */
+QS_MUST_CHECK enum qs_code qs_catalogue_update(struct qs_catalogue *catalogue,
+	const struct qs_item *item, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_catalogue_drop(struct qs_catalogue *catalogue,
+	const struct qs_ref *ref, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_catalogue_get(struct qs_catalogue *catalogue,
+	const struct qs_ref *ref, struct qs_item *out, bool *found,
+	struct qs_err *err);
+typedef enum qs_code (*qs_item_fn)(void *arg, const struct qs_item *item,
+	struct qs_err *err);
+/*
+ * Rows with a number above since, ascending, at most max (0: all); fn runs
+ * without the lock and may call other functions here.
+ */
+QS_MUST_CHECK enum qs_code qs_catalogue_each(struct qs_catalogue *catalogue,
+	uint64_t since, uint64_t max, qs_item_fn fn, void *arg,
+	struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_catalogue_newest(struct qs_catalogue *catalogue,
+	uint64_t *number, struct qs_err *err);
+
+struct qs_catalogue_counts {
+	uint64_t objects, records, slots, bytes;    /* here or damaged */
+	uint64_t trash_objects, trash_bytes, damaged, missing;
+	uint64_t last_snapshot_ms; /* arrival of the newest SNAPSHOT */
+	uint64_t newest;           /* number */
+};
+
+/* Kept as totals: the cost does not grow with the number of rows. */
+QS_MUST_CHECK enum qs_code qs_catalogue_count(struct qs_catalogue *catalogue,
+	struct qs_catalogue_counts *out, struct qs_err *err);
+/* Named numbers: when the last scrub ended, refusals of a kind ... */
+QS_MUST_CHECK enum qs_code qs_catalogue_fact_get(
+	struct qs_catalogue *catalogue, const char *key, uint64_t *value,
+	bool *found, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_catalogue_fact_put(
+	struct qs_catalogue *catalogue, const char *key, uint64_t value,
+	struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_catalogue_fact_add(
+	struct qs_catalogue *catalogue, const char *key, uint64_t more,
+	struct qs_err *err);
+
 #endif

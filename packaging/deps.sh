@@ -14,7 +14,8 @@ deps_packages() {
 	debian)
 		printf '%s\n' gcc libc6-dev cmake ninja-build pkg-config \
 			libsodium-dev libzstd-dev libsqlite3-dev \
-			libarchive-dev libssl-dev libfuse3-dev fuse3
+			libarchive-dev libssl-dev libfuse3-dev fuse3 \
+			libseccomp-dev libxxhash-dev
 		[ "$2" = build ] || printf '%s\n' clang libclang-rt-dev \
 			libcmocka-dev python3 python3-nacl python3-zstandard \
 			rsync strace attr acl libcap2-bin util-linux
@@ -22,7 +23,8 @@ deps_packages() {
 	fedora) # untested
 		printf '%s\n' gcc cmake ninja-build pkgconf-pkg-config \
 			libsodium-devel libzstd-devel \
-			sqlite-devel libarchive-devel openssl-devel fuse3-devel fuse3
+			sqlite-devel libarchive-devel openssl-devel fuse3-devel fuse3 \
+			libseccomp-devel xxhash-devel
 		[ "$2" = build ] || printf '%s\n' clang compiler-rt \
 			libasan libubsan libtsan libcmocka-devel python3 \
 			python3-pynacl python3-zstandard rsync strace attr \

@@ -246,7 +246,8 @@ enum qs_right { QS_RIGHT_WRITE = 1 }; /* bits in a CERT */
 
 struct qs_record { /* spans are borrowed from the record's bytes */
 	enum qs_record_type type;
-	uint32_t epoch, retire_seen;
+	uint32_t epoch;
+	uint32_t retire_seen; /* qs_retire_seen of the newest known RETIRE */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
 	uint8_t signer[32];
 	uint64_t seq;
@@ -306,7 +307,20 @@ QS_MUST_CHECK enum qs_code qs_genesis_decode(struct qs_span body,
 void qs_cert_encode(const struct qs_cert_body *body, uint8_t out[static 48]);
 QS_MUST_CHECK enum qs_code qs_cert_decode(struct qs_span body,
 	struct qs_cert_body *out, struct qs_err *err);
-/* SNAPSHOT and RETIRE: count names, strictly ascending. */
+/*
+ * RETIRE: which records its author had seen, and the names (of objects and key
+ * slots) that nothing in them needs.
+ */
+struct qs_retire_body {
+	struct qs_span heads; /* 48 each: device 8, u64 seq, name 32 */
+	struct qs_span names; /* 32 each, strictly ascending */
+};
+
+#define QS_RETIRE_HEAD 48
+
+QS_MUST_CHECK enum qs_code qs_retire_decode(struct qs_span body,
+	struct qs_retire_body *out, struct qs_err *err);
+/* SNAPSHOT: count names, strictly ascending. */
 QS_MUST_CHECK enum qs_code qs_names_check(struct qs_span body,
 	size_t *count, struct qs_err *err);
 
@@ -469,5 +483,82 @@ QS_MUST_CHECK enum qs_code qs_log_walk(struct qs_store *store,
 	const uint8_t *adm_pk, const struct qs_mark *marks,
 	size_t mark_count, qs_log_fn record, qs_trouble_fn trouble,
 	void *arg, struct qs_err *err);
+
+/* ---------------------------------------------------------- retirement */
+
+/*
+ * Which names are retired, by the whole log and no key: docs/FORMAT.md, "What
+ * is retired".  Made by giving it every record of a walk.
+ */
+struct qs_retirement;
+
+/* What a record's retire_seen says: the first 4 bytes of the NAME. */
+uint32_t qs_retire_seen(const struct qs_name *retire_record);
+
+QS_MUST_CHECK enum qs_code qs_retirement_new(
+	const uint8_t adm_pk[static 32], struct qs_retirement **out,
+	struct qs_err *err);
+void qs_retirement_free(struct qs_retirement *retirement);
+/* A record that verified, in the order of qs_log_walk. */
+QS_MUST_CHECK enum qs_code qs_retirement_take(
+	struct qs_retirement *retirement, const struct qs_record *record,
+	struct qs_err *err);
+/* After the last one, and before any question. */
+QS_MUST_CHECK enum qs_code qs_retirement_finish(
+	struct qs_retirement *retirement, struct qs_err *err);
+
+struct qs_retired_by { /* why a name is retired */
+	uint64_t seq;          /* the first RETIRE record that counts for it */
+	struct qs_name record;
+};
+
+/* An object: retired, and nothing has it in use.  why may be NULL. */
+bool qs_retirement_has(const struct qs_retirement *retirement,
+	const struct qs_name *name, struct qs_retired_by *why);
+/* A key slot: whatever has happened since. */
+bool qs_retirement_has_slot(const struct qs_retirement *retirement,
+	const struct qs_name *name, struct qs_retired_by *why);
+/* How many names of objects are retired; each, ascending. */
+size_t qs_retirement_count(const struct qs_retirement *retirement);
+const struct qs_name *qs_retirement_name(
+	const struct qs_retirement *retirement, size_t i);
+/* RETIRE records that do not count, because of a snapshot that knew nothing
+ * of them and of which they knew nothing. */
+size_t qs_retirement_void_count(const struct qs_retirement *retirement);
+/*
+ * The newest RETIRE record that the next record of the admin's chain will
+ * follow, for retire_seen; false: there is none.
+ */
+bool qs_retirement_newest(const struct qs_retirement *retirement,
+	struct qs_name *out);
+
+/* --------------------------------------------- the trash of a directory */
+
+/*
+ * Of a directory store (QS_EUNSUPPORTED for the others).  What is in the trash
+ * is still found by get and have, but not listed; an append that names it
+ * brings it back.  Durable on return.
+ */
+QS_MUST_CHECK enum qs_code qs_store_trash(struct qs_store *store,
+	const struct qs_ref *ref, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_store_untrash(struct qs_store *store,
+	const struct qs_ref *ref, struct qs_err *err);
+/* Gone for good.  Only what is in the trash can be. */
+QS_MUST_CHECK enum qs_code qs_store_purge(struct qs_store *store,
+	const struct qs_ref *ref, struct qs_err *err);
+/* ms: since when it is there, by the file's ctime. */
+typedef enum qs_code (*qs_trash_fn)(void *arg, const struct qs_ref *ref,
+	uint64_t ms, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_store_each_trashed(struct qs_store *store,
+	qs_trash_fn fn, void *arg, struct qs_err *err);
+/*
+ * Nothing is appended to the log by anybody while it is held, so that what the
+ * log says stays true while something is purged.  *lock is closed to end it.
+ */
+QS_MUST_CHECK enum qs_code qs_store_hold_log(struct qs_store *store, int *lock,
+	struct qs_err *err);
+/* When a file came here, by its ctime. */
+QS_MUST_CHECK enum qs_code qs_store_arrived(struct qs_store *store,
+	const struct qs_ref *ref, uint64_t *ms, struct qs_err *err);
 
 #endif

@@ -177,6 +177,12 @@ static const struct qs_store_ops dir_ops = {
 	.close = dir_close,
 };
 
+struct dir_store *
+qs_store_as_dir(struct qs_store *store)
+{
+	return store->ops == &dir_ops ? store->self : NULL;
+}
+
 void
 qs_store_dir_limit(struct qs_store *store, unsigned lacks)
 {
@@ -208,6 +214,7 @@ new_store(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	store->ops = &dir_ops;
 	store->self = self;
 	store->place = place;
+	store->batch = QS_LANES_MAX;
 	memcpy(store->folder_id, folder_id, QS_FOLDER_ID_LEN);
 	*out = store;
 	return QS_OK;

@@ -35,8 +35,22 @@ QS_MUST_CHECK enum qs_code qs_url_open(const char *url,
 QS_MUST_CHECK enum qs_code qs_url_create(const char *url,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
+/* Chooses one of the folders (there is at least one) into id. */
+typedef enum qs_code (*qs_choose_fn)(void *arg,
+	const struct qs_folder_list *list, uint8_t id[static QS_FOLDER_ID_LEN],
+	struct qs_err *err);
+/* List, choose and open on one connection. */
+QS_MUST_CHECK enum qs_code qs_url_open_one(const char *url,
+	qs_choose_fn choose, void *arg, struct qs_store **out,
+	struct qs_err *err);
 /* Is it one of the others' kinds (and not the path of a directory)? */
 bool qs_url_is_remote(const char *url);
+
+/*
+ * Seconds of silence until a hub is given up (300, and 120 for its greeting,
+ * unless told otherwise).  For the whole program.
+ */
+void qs_wire_set_patience(unsigned seconds);
 
 /* ---------------------------------------------- what came since, remote */
 

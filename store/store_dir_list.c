@@ -286,6 +286,26 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 	return qs_fail(err, QS_EINVAL, "no area %d", (int)area);
 }
 
+enum qs_code
+qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
+	qs_list_fn fn, void *fn_arg, struct qs_err *err)
+{
+	struct dir_store *self = arg;
+	struct listing listing = {QS_AREA_LOG, fn, fn_arg, self};
+	struct dir_path path = qs_dir_device_path(device);
+	struct stat st;
+
+	if (fstatat(self->fd, path.text, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno == ENOENT)
+			return QS_OK; /* it has written nothing yet */
+		return qs_fail_errno(err, "list %s", path.text);
+	}
+	/* As when all is listed: there it is foreign. */
+	if (!S_ISDIR(st.st_mode))
+		return QS_OK;
+	return list_files(&listing, path.text, device, err);
+}
+
 /* ------------------------------------------------------------- folders */
 
 static enum qs_code

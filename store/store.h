@@ -206,6 +206,12 @@ QS_MUST_CHECK enum qs_code qs_pack_open(struct qs_opener *opener,
 	const struct qs_name *name, struct qs_span object,
 	struct qs_pack_head *head, struct qs_pack_dir *dir,
 	struct qs_err *err);
+/*
+ * What anybody can see of a whole object, without a key: size class, magic,
+ * version, suite; QS_EKEY: it belongs to another folder.
+ */
+QS_MUST_CHECK enum qs_code qs_pack_check(struct qs_span object,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
 /* Bounds and structure of a frame entry from an index (hostile too). */
 bool qs_frame_entry_ok(const struct qs_frame_entry *entry, uint32_t pack_size);
 
@@ -486,6 +492,25 @@ QS_MUST_CHECK enum qs_code qs_log_walk(struct qs_store *store,
 	const uint8_t *adm_pk, const struct qs_mark *marks,
 	size_t mark_count, qs_log_fn record, qs_trouble_fn trouble,
 	void *arg, struct qs_err *err);
+
+/*
+ * Who may append to the log, for a place that lets records in one by one.  What
+ * the admin's chain says is read when it is asked for, and again only as far as
+ * that chain has grown meanwhile.  One thread at a time.
+ */
+struct qs_signers;
+
+/* Keeps store, which must outlive it. */
+QS_MUST_CHECK enum qs_code qs_signers_new(struct qs_store *store,
+	struct qs_signers **out, struct qs_err *err);
+void qs_signers_free(struct qs_signers *signers);
+/*
+ * That a record which parsed and verified is of this folder and by the admin
+ * or a device that may write it; a GENESIS speaks for itself.  QS_ECORRUPT says
+ * why not, also when the folder's GENESIS is missing.
+ */
+QS_MUST_CHECK enum qs_code qs_signers_check(struct qs_signers *signers,
+	const struct qs_record *record, struct qs_err *err);
 
 /* ---------------------------------------------------------- retirement */
 

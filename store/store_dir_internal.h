@@ -44,6 +44,11 @@ QS_MUST_CHECK enum qs_code qs_dir_open_ref(const struct dir_store *self,
 enum qs_code qs_dir_list(void *self, enum qs_area area, qs_list_fn fn,
 	void *arg, struct qs_err *err);
 
+/* The records of one device, and what is foreign beside them. */
+QS_MUST_CHECK enum qs_code qs_dir_list_device(void *self,
+	const uint8_t device[static QS_DEVICE_LEN], qs_list_fn fn, void *arg,
+	struct qs_err *err);
+
 /* mkdir below the folder, if it is not there; to be synced by the caller. */
 QS_MUST_CHECK enum qs_code qs_dir_make_at(const struct dir_store *self,
 	const char *path, struct qs_err *err);

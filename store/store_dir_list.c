@@ -291,6 +291,7 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 }
 
 enum qs_code
+<<<<<<< HEAD
 qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 	qs_list_fn fn, void *arg, struct qs_err *err)
 {
@@ -312,6 +313,25 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
 		rc = list_files(&listing, shard.text, &part, err);
 	return rc;
+=======
+qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
+	qs_list_fn fn, void *fn_arg, struct qs_err *err)
+{
+	struct dir_store *self = arg;
+	struct listing listing = {QS_AREA_LOG, fn, fn_arg, self};
+	struct dir_path path = qs_dir_device_path(device);
+	struct stat st;
+
+	if (fstatat(self->fd, path.text, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno == ENOENT)
+			return QS_OK; /* it has written nothing yet */
+		return qs_fail_errno(err, "list %s", path.text);
+	}
+	/* As when all is listed: there it is foreign. */
+	if (!S_ISDIR(st.st_mode))
+		return QS_OK;
+	return list_files(&listing, path.text, device, err);
+>>>>>>> h-access
 }
 
 /* ------------------------------------------------------------- folders */

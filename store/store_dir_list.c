@@ -291,7 +291,6 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 }
 
 enum qs_code
-<<<<<<< HEAD
 qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 	qs_list_fn fn, void *arg, struct qs_err *err)
 {
@@ -313,7 +312,9 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
 		rc = list_files(&listing, shard.text, &part, err);
 	return rc;
-=======
+}
+
+enum qs_code
 qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
 	qs_list_fn fn, void *fn_arg, struct qs_err *err)
 {
@@ -331,7 +332,6 @@ qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
 	if (!S_ISDIR(st.st_mode))
 		return QS_OK;
 	return list_files(&listing, path.text, device, err);
->>>>>>> h-access
 }
 
 /* ------------------------------------------------------------- folders */

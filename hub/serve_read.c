@@ -102,8 +102,9 @@ qs_served_get(struct served *served, const struct served_request *request,
 	const uint8_t *untrusted = request->bytes.data;
 	uint64_t offset = qs_load64(untrusted + QS_WIRE_FILE);
 	size_t left = qs_load32(untrusted + QS_WIRE_FILE + 8);
-	bool has_begun = false, is_end = false;
+	uint64_t size = 0;
 	struct qs_ref ref;
+	int fd = -1;
 	enum qs_code rc = qs_wire_file_decode(untrusted, &ref, err);
 
 	if (rc != QS_OK)
@@ -112,28 +113,32 @@ qs_served_get(struct served *served, const struct served_request *request,
 		ref.area == QS_AREA_BESIDE || (ref.area == QS_AREA_OBJ &&
 		(offset % QS_SLICE != 0 || left % QS_SLICE != 0)))
 		return qs_served_malformed(request, err);
-	while (!is_end) {
-		size_t step = left < QS_WIRE_LEN_MAX ? left : QS_WIRE_LEN_MAX;
-		size_t got = 0;
+	rc = qs_store_open_file(served->store, &ref, &fd, &size, err);
+	if (rc != QS_OK)
+		return rc;
+	if (offset >= size)
+		left = 0;
+	else if (left > size - offset)
+		left = (size_t)(size - offset);
+	do {
+		struct qs_wire_head head = {
+			.len = (uint32_t)(left < QS_WIRE_LEN_MAX ? left :
+				QS_WIRE_LEN_MAX),
+			.verb = request->verb,
+			.request = request->number,
+		};
 
-		rc = served->store->ops->get(served->store->self, &ref, offset,
-			served->reply, step, &got, err);
-		/* As for listings: half an answer can't be refused. */
-		if (rc != QS_OK && has_begun)
-			return qs_fail_while(err, "while sending"),
-				err->code = QS_ENET;
-		if (rc != QS_OK)
-			return rc;
-		offset += got;
-		left -= got;
-		is_end = got < step || left == 0;
-		rc = qs_served_answer(served, request, qs_span(served->reply,
-			got), !is_end, err);
-		if (rc != QS_OK)
-			return rc;
-		has_begun = true;
-	}
-	return QS_OK;
+		left -= head.len;
+		head.flags = left > 0 ? QS_WIRE_MORE_FOLLOWS : 0;
+		rc = qs_wire_write_file(served->wire, &head, fd, offset,
+			SERVE_PATIENCE_S, err);
+		offset += head.len;
+	} while (rc == QS_OK && left > 0);
+	qs_fd_close(&fd);
+	/* Half an answer can't become a refusal. */
+	if (rc != QS_OK)
+		err->code = QS_ENET;
+	return rc == QS_OK ? QS_OK : QS_ENET;
 }
 
 enum qs_code

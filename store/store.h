@@ -588,6 +588,10 @@ QS_MUST_CHECK enum qs_code qs_store_each_trashed(struct qs_store *store,
  */
 QS_MUST_CHECK enum qs_code qs_store_hold_log(struct qs_store *store, int *lock,
 	struct qs_err *err);
+/* The file itself, to be sent without copying; *fd is the caller's. */
+QS_MUST_CHECK enum qs_code qs_store_open_file(struct qs_store *store,
+	const struct qs_ref *ref, int *fd, uint64_t *size,
+	struct qs_err *err);
 /*
  * A part of an area: of the objects those whose names begin with this byte
  * (foreign files beside them come with part 0), else 0: all.

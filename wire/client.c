@@ -165,6 +165,8 @@ client_close(void *arg)
 
 	qs_link_close(client->link);
 	qs_url_clear(&client->url);
+	while (client->spare_count > 0)
+		free(client->spare[--client->spare_count]);
 	(void)pthread_cond_destroy(&client->changed);
 	(void)pthread_mutex_destroy(&client->lock);
 	free(client);

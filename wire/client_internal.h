@@ -21,6 +21,9 @@ struct client {
 	struct qs_link *link;
 	unsigned link_users; /* calls that are on it */
 	unsigned held;       /* staged objects */
+	/* Room of QS_PACK_MAX that was used before: new memory costs time. */
+	uint8_t *spare[CLIENT_HELD_MAX];
+	unsigned spare_count;
 	uint64_t link_number; /* how many links there have been */
 	int64_t tried;       /* when a new one was tried last; monotonic */
 };
@@ -28,7 +31,8 @@ struct client {
 struct client_stage {
 	uint64_t request;     /* of its STAGE */
 	uint64_t link_number; /* on which it is staged */
-	struct qs_buf object;
+	uint8_t *object;      /* QS_PACK_MAX of room */
+	size_t len;
 };
 
 /* What is asked on a link, and where the answer goes. */

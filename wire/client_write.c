@@ -10,26 +10,32 @@
 
 /* -------------------------------------------------------------- staging */
 
-/* Room for one more object in memory. */
-static void
+/* Room for one more object in memory; waits until there may be. */
+static uint8_t *
 hold(struct client *client)
 {
+	uint8_t *room = NULL;
+
 	(void)pthread_mutex_lock(&client->lock);
 	while (client->held >= CLIENT_HELD_MAX)
 		(void)pthread_cond_wait(&client->changed, &client->lock);
 	client->held++;
+	if (client->spare_count > 0)
+		room = client->spare[--client->spare_count];
 	(void)pthread_mutex_unlock(&client->lock);
+	return room != NULL ? room : malloc(QS_PACK_MAX);
 }
 
 static void
 let_go(struct client *client, struct client_stage *stage)
 {
-	qs_buf_clear(&stage->object);
-	free(stage);
 	(void)pthread_mutex_lock(&client->lock);
 	client->held--;
+	if (stage->object != NULL)
+		client->spare[client->spare_count++] = stage->object;
 	(void)pthread_cond_broadcast(&client->changed);
 	(void)pthread_mutex_unlock(&client->lock);
+	free(stage);
 }
 
 enum qs_code
@@ -37,17 +43,22 @@ qs_client_stage(void *arg, struct qs_span object, struct qs_stage **out,
 	struct qs_err *err)
 {
 	struct client *client = arg;
-	struct client_stage *stage = calloc(1, sizeof(*stage));
+	struct client_stage *stage;
 	uint8_t head[4];
 	enum qs_code rc;
 
+	if (object.len > QS_PACK_MAX)
+		return qs_fail(err, QS_EINVAL, "an object of %zu bytes is too "
+			"long", object.len);
+	stage = calloc(1, sizeof(*stage));
 	if (stage == NULL)
 		return qs_fail_nomem(err, "sending an object");
-	hold(client);
-	rc = object.len > UINT32_MAX ? qs_fail(err, QS_EINVAL,
-		"an object of %zu bytes is too long", object.len) :
-		qs_buf_append(&stage->object, object.data, object.len, err);
+	stage->object = hold(client);
+	stage->len = object.len;
+	rc = stage->object == NULL ? qs_fail_nomem(err, "sending an object") :
+		QS_OK;
 	if (rc == QS_OK) {
+		memcpy(stage->object, object.data, object.len);
 		qs_store32(head, (uint32_t)object.len);
 		rc = qs_client_send(client, QS_VERB_STAGE,
 			qs_span(head, sizeof(head)), QS_VERB_DATA, object,
@@ -70,12 +81,11 @@ qs_client_stage_read(void *arg, struct qs_stage *opaque, uint64_t offset,
 
 	(void)arg;
 	(void)err;
-	left = offset >= stage->object.len ? 0 :
-		stage->object.len - (size_t)offset;
+	left = offset >= stage->len ? 0 : stage->len - (size_t)offset;
 	if (left > len)
 		left = len;
 	if (left > 0)
-		memcpy(out, stage->object.data + offset, left);
+		memcpy(out, stage->object + offset, left);
 	*got = left;
 	return QS_OK;
 }

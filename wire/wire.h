@@ -188,6 +188,14 @@ QS_MUST_CHECK enum qs_code qs_wire_read(struct qs_wire *wire, void *out,
 QS_MUST_CHECK enum qs_code qs_wire_write(struct qs_wire *wire,
 	const struct qs_wire_head *head, struct qs_span bytes,
 	unsigned seconds, struct qs_err *err);
+/*
+ * A frame whose bytes are in a file, head->len of them at offset: without
+ * copying them where the system can.  QS_EIO: they could not be read and the
+ * frame is not whole: the connection is of no more use.
+ */
+QS_MUST_CHECK enum qs_code qs_wire_write_file(struct qs_wire *wire,
+	const struct qs_wire_head *head, int fd, uint64_t offset,
+	unsigned seconds, struct qs_err *err);
 /* Bytes that are no frame: the greeting. */
 QS_MUST_CHECK enum qs_code qs_wire_write_raw(struct qs_wire *wire,
 	struct qs_span bytes, unsigned seconds, struct qs_err *err);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -267,6 +268,65 @@ qs_wire_write(struct qs_wire *wire, const struct qs_wire_head *head,
 	parts[0] = part(qs_span(encoded, sizeof(encoded)));
 	parts[1] = part(bytes);
 	return write_parts(wire, parts, 2, seconds, err);
+}
+
+/* Where splice and sendfile can't: through a buffer. */
+static enum qs_code
+copy_file(struct qs_wire *wire, int fd, uint64_t offset, size_t len,
+	unsigned seconds, struct qs_err *err)
+{
+	uint8_t *bytes = malloc(BUFFER);
+	enum qs_code rc = QS_OK;
+
+	if (bytes == NULL)
+		return qs_fail_nomem(err, "sending a file");
+	while (rc == QS_OK && len > 0) {
+		size_t step = len < BUFFER ? len : BUFFER, got = 0;
+
+		rc = qs_fd_pread(fd, bytes, step, offset, &got, err);
+		if (rc == QS_OK && got < step)
+			rc = qs_fail(err, QS_EIO, "a file became shorter while "
+				"it was sent");
+		if (rc == QS_OK)
+			rc = qs_wire_write_raw(wire, qs_span(bytes, got),
+				seconds, err);
+		offset += got;
+		len -= got;
+	}
+	free(bytes);
+	return rc;
+}
+
+enum qs_code
+qs_wire_write_file(struct qs_wire *wire, const struct qs_wire_head *head,
+	int fd, uint64_t offset, unsigned seconds, struct qs_err *err)
+{
+	const int64_t deadline = deadline_in(seconds);
+	uint8_t encoded[QS_WIRE_HEAD];
+	size_t left = head->len;
+	off_t at = (off_t)offset;
+	enum qs_code rc;
+
+	qs_wire_head_encode(head, encoded);
+	rc = qs_wire_write_raw(wire, qs_span(encoded, sizeof(encoded)),
+		seconds, err);
+	while (rc == QS_OK && left > 0) {
+		ssize_t n = sendfile(wire->out, fd, &at, left);
+
+		if (n > 0)
+			left -= (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			continue;
+		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			rc = await(wire, wire->out, POLLOUT, deadline,
+				seconds, err);
+		else if (n < 0 && errno == EPIPE)
+			rc = qs_fail(err, QS_ENET, "the connection ended");
+		else /* the end came early, or it can't do that at all */
+			return copy_file(wire, fd, (uint64_t)at, left,
+				seconds, err);
+	}
+	return rc;
 }
 
 enum qs_code

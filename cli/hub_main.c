@@ -47,12 +47,13 @@ qs_hub_failed(const struct qs_err *err)
 int
 main(int argc, char **argv)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct qs_err err;
 	int status = 1;
 
 	(void)setlocale(LC_TIME, "C");
 	/* A client that goes is a failed write, not our end. */
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	if (qs_crypto_init(&err) != QS_OK)
 		return qs_hub_failed(&err);
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||

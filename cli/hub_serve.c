@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -150,7 +151,7 @@ serve_qrexec(const struct serving *serving, struct qs_err *err)
 	const char *service = getenv("QREXEC_SERVICE_FULL_NAME");
 	const char *folder = getenv("QREXEC_SERVICE_ARGUMENT");
 	char principal[80];
-	enum qs_wire_mode ask;
+	enum qs_wire_mode ask = QS_MODE_RO;
 	enum qs_code rc = QS_OK;
 
 	/* Qubes' names have capitals too; what we can't list we don't serve. */
@@ -297,38 +298,63 @@ make_socket(const char *path, int *out, struct qs_err *err)
 
 #define CHILDREN_MAX 256
 
+/* As a new program has it: the listener's handlers are not the child's. */
+static void
+restore_signals(const sigset_t *mask)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+static void
+take_client(const struct serving *serving, int *fd, const sigset_t *mask,
+	unsigned *children, struct qs_err *err)
+{
+	int client = accept4(*fd, NULL, NULL, SOCK_CLOEXEC);
+	pid_t pid;
+
+	if (client < 0)
+		return; /* it has gone */
+	pid = fork();
+	if (pid == 0) {
+		restore_signals(mask);
+		qs_fd_close(fd);
+		exit(serve_peer(serving, client, err) == QS_OK ? 0 :
+			qs_hub_failed(err));
+	}
+	if (pid > 0)
+		(*children)++;
+	qs_fd_close(&client);
+}
+
+/* The two signals come in while it waits, and only then. */
 static int
 serve_socket(const struct serving *serving, struct qs_err *err)
 {
 	struct sigaction action = {.sa_handler = end_listening};
+	sigset_t blocked, mask;
 	unsigned children = 0;
 	int fd = -1;
 
-	if (make_socket(serving->listen, &fd, err) != QS_OK)
-		return qs_hub_failed(err);
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, SIGTERM);
+	(void)sigaddset(&blocked, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &mask);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
+	if (make_socket(serving->listen, &fd, err) != QS_OK)
+		return qs_hub_failed(err);
 	while (!is_over) {
-		int client;
-		pid_t pid;
+		struct pollfd wait = {.fd = fd, .events = POLLIN};
 
 		while (children > 0 && waitpid(-1, NULL,
 			children >= CHILDREN_MAX ? 0 : WNOHANG) > 0)
 			children--;
-		client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-		if (client < 0)
-			continue; /* a signal, or a client that has gone */
-		pid = fork();
-		if (pid == 0) {
-			(void)signal(SIGTERM, SIG_DFL);
-			(void)signal(SIGINT, SIG_DFL);
-			qs_fd_close(&fd);
-			exit(serve_peer(serving, client, err) == QS_OK ? 0 :
-				qs_hub_failed(err));
-		}
-		if (pid > 0)
-			children++;
-		qs_fd_close(&client);
+		if (ppoll(&wait, 1, NULL, &mask) > 0)
+			take_client(serving, &fd, &mask, &children, err);
 	}
 	(void)unlink(serving->listen);
 	qs_fd_close(&fd);

@@ -96,7 +96,7 @@ need(bool has, const char *what)
 	_exit(LACKS);
 }
 
-/* ------------------------------------------------- what has to go on working */
+/* ---------------------------------------------- what has to go on working */
 
 /* As docs/FORMAT.md has it: not more than a head that anybody can read. */
 static void
@@ -263,7 +263,7 @@ serving_goes_on_as_a_user_without_rights(void **state)
 	in_a_child(state, serve_as_nobody);
 }
 
-/* ------------------------------------------------------ what is out of reach */
+/* --------------------------------------------------- what is out of reach */
 
 static void
 look_outside(struct world *world)
@@ -308,7 +308,7 @@ call_others(struct world *world)
 	CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0);
 	CHECK(socket(AF_UNIX, SOCK_STREAM, 0) < 0);
 	CHECK(execve("/bin/true", argv, argv + 1) < 0 && errno == ENOSYS);
-	CHECK(setuid(0) < 0);
+	CHECK(syscall(SYS_setuid, 0) < 0);
 	CHECK(syscall(SYS_unshare, CLONE_NEWUSER) < 0);
 	CHECK(syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == ENOSYS);
 	CHECK(syscall(SYS_bpf, 0, NULL, 0) < 0 && errno == ENOSYS);
@@ -333,7 +333,7 @@ nothing_else_is_called(void **state)
 	in_a_child(state, call_others);
 }
 
-/* ------------------------------------------------------------------ read only */
+/* -------------------------------------------------------------- read only */
 
 static void
 only_read(struct world *world)
@@ -378,7 +378,7 @@ who_only_reads_changes_nothing_but_the_hubs_own(void **state)
 	in_a_child(state, only_read);
 }
 
-/* --------------------------------------------------------------------- limits */
+/* ----------------------------------------------------------------- limits */
 
 static void
 look_at_limits(struct world *world)

@@ -68,6 +68,7 @@ static const int for_sanitizers[] = {
 	SCMP_SYS(getppid), SCMP_SYS(prlimit64), SCMP_SYS(setrlimit),
 	SCMP_SYS(personality), SCMP_SYS(mincore), SCMP_SYS(mlock),
 	SCMP_SYS(munlock), SCMP_SYS(arch_prctl), SCMP_SYS(fcntl),
+	SCMP_SYS(getdents),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

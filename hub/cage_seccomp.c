@@ -87,6 +87,20 @@ allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
 	return rc;
 }
 
+/* libseccomp's macros for these leave fields out, which clang minds. */
+static struct scmp_arg_cmp
+equals(unsigned arg, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_EQ, value, 0};
+}
+
+/* Of the bits in mask, these are set and no others. */
+static struct scmp_arg_cmp
+has_bits(unsigned arg, scmp_datum_t mask, scmp_datum_t bits)
+{
+	return (struct scmp_arg_cmp){arg, SCMP_CMP_MASKED_EQ, mask, bits};
+}
+
 static int
 allow_one(scmp_filter_ctx filter, int call, struct scmp_arg_cmp arg)
 {
@@ -98,11 +112,10 @@ static int
 allow_checked(scmp_filter_ctx filter)
 {
 	/* No code is made or loaded any more. */
-	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ,
-		PROT_EXEC, 0);
+	const struct scmp_arg_cmp no_code = has_bits(2, PROT_EXEC, 0);
 	/* To ask, and about ourselves. */
 	const struct scmp_arg_cmp only_ask[] = {
-		SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0),
+		equals(0, 0), equals(2, 0),
 	};
 	int rc = allow_one(filter, SCMP_SYS(mmap), no_code);
 
@@ -110,21 +123,20 @@ allow_checked(scmp_filter_ctx filter)
 		rc = allow_one(filter, SCMP_SYS(mprotect), no_code);
 	/* clone3's flags are behind a pointer: it is not there, libc knows. */
 	if (rc == 0)
-		rc = allow_one(filter, SCMP_SYS(clone), SCMP_A0(
-			SCMP_CMP_MASKED_EQ, CLONE_THREADS | CLONE_NAMESPACES,
-			CLONE_THREADS));
+		rc = allow_one(filter, SCMP_SYS(clone), has_bits(0,
+			CLONE_THREADS | CLONE_NAMESPACES, CLONE_THREADS));
 	if (rc == 0)
-		rc = allow_one(filter, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ,
+		rc = allow_one(filter, SCMP_SYS(prctl), equals(0,
 			PR_SET_NAME));
 	/* abort() */
 	if (rc == 0)
-		rc = allow_one(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ,
+		rc = allow_one(filter, SCMP_SYS(tgkill), equals(0,
 			(scmp_datum_t)getpid()));
 	if (rc == 0)
 		rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW,
 			SCMP_SYS(prlimit64), COUNT(only_ask), only_ask);
 	for (size_t i = 0; rc == 0 && i < COUNT(fcntls); i++)
-		rc = allow_one(filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ,
+		rc = allow_one(filter, SCMP_SYS(fcntl), equals(1,
 			(scmp_datum_t)fcntls[i]));
 	return rc;
 }

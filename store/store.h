@@ -326,6 +326,11 @@ struct qs_retire_body {
 
 QS_MUST_CHECK enum qs_code qs_retire_decode(struct qs_span body,
 	struct qs_retire_body *out, struct qs_err *err);
+struct qs_mark;
+/* Heads (devices ascending) and names, as such a body, appended to out. */
+QS_MUST_CHECK enum qs_code qs_retire_encode(const struct qs_mark *heads,
+	size_t count, struct qs_span names, struct qs_buf *out,
+	struct qs_err *err);
 /* SNAPSHOT: count names, strictly ascending. */
 QS_MUST_CHECK enum qs_code qs_names_check(struct qs_span body,
 	size_t *count, struct qs_err *err);
@@ -423,6 +428,12 @@ struct qs_store {
 	void *self;
 	char *place; /* for messages */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
+	/*
+	 * So many staged objects are to be committed together, at most.  stage
+	 * may wait while half as many more are staged, for another thread to
+	 * commit or discard some.
+	 */
+	unsigned batch;
 };
 
 struct qs_folder_list { /* owned */
@@ -431,17 +442,18 @@ struct qs_folder_list { /* owned */
 };
 
 /*
- * The folders at a URL (now: a PATH).  QS_ENOSTORE when there is no store,
- * QS_EUNSUPPORTED for a scheme this build does not have.
+ * The folders of a directory store (of every kind: qs_url_folders and the
+ * like, wire/wire.h).  QS_ENOSTORE when there is no store, QS_EUNSUPPORTED for
+ * what is not a path.
  */
-QS_MUST_CHECK enum qs_code qs_store_folders(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_folders(const char *path,
 	struct qs_folder_list *out, struct qs_err *err);
 void qs_folder_list_clear(struct qs_folder_list *list);
-QS_MUST_CHECK enum qs_code qs_store_open(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_open(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 /* Make the folder's directories and README.txt; QS_EEXIST if it is there. */
-QS_MUST_CHECK enum qs_code qs_store_create(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_create(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 void qs_store_close(struct qs_store *store); /* NULL is fine */
@@ -523,6 +535,9 @@ uint32_t qs_retire_seen(const struct qs_name *retire_record);
 QS_MUST_CHECK enum qs_code qs_retirement_new(
 	const uint8_t adm_pk[static 32], struct qs_retirement **out,
 	struct qs_err *err);
+/* The same from the whole log of a store, verified, and finished. */
+QS_MUST_CHECK enum qs_code qs_retirement_load(struct qs_store *store,
+	struct qs_retirement **out, struct qs_err *err);
 void qs_retirement_free(struct qs_retirement *retirement);
 /* A record that verified, in the order of qs_log_walk. */
 QS_MUST_CHECK enum qs_code qs_retirement_take(
@@ -543,7 +558,7 @@ bool qs_retirement_has(const struct qs_retirement *retirement,
 /* A key slot: whatever has happened since. */
 bool qs_retirement_has_slot(const struct qs_retirement *retirement,
 	const struct qs_name *name, struct qs_retired_by *why);
-/* How many names of objects are retired; each, ascending. */
+/* How many names are retired; each, ascending. */
 size_t qs_retirement_count(const struct qs_retirement *retirement);
 const struct qs_name *qs_retirement_name(
 	const struct qs_retirement *retirement, size_t i);
@@ -551,8 +566,17 @@ const struct qs_name *qs_retirement_name(
  * of them and of which they knew nothing. */
 size_t qs_retirement_void_count(const struct qs_retirement *retirement);
 /*
+ * What RETIRE records that do not count name, and snapshots list, and none
+ * that knew of the RETIRE: who says in a record that he knows of it and uses
+ * such an object has to list it again.  Ascending.
+ */
+size_t qs_retirement_disputed_count(const struct qs_retirement *retirement);
+const struct qs_name *qs_retirement_disputed(
+	const struct qs_retirement *retirement, size_t i);
+/*
  * The newest RETIRE record that the next record of the admin's chain will
- * follow, for retire_seen; false: there is none.
+ * follow, for retire_seen; false: there is none, or the chain has a gap, so
+ * that nobody can tell what else is in front of it.
  */
 bool qs_retirement_newest(const struct qs_retirement *retirement,
 	struct qs_name *out);
@@ -581,6 +605,17 @@ QS_MUST_CHECK enum qs_code qs_store_each_trashed(struct qs_store *store,
  * log says stays true while something is purged.  *lock is closed to end it.
  */
 QS_MUST_CHECK enum qs_code qs_store_hold_log(struct qs_store *store, int *lock,
+	struct qs_err *err);
+/* The file itself, to be sent without copying; *fd is the caller's. */
+QS_MUST_CHECK enum qs_code qs_store_open_file(struct qs_store *store,
+	const struct qs_ref *ref, int *fd, uint64_t *size,
+	struct qs_err *err);
+/*
+ * A part of an area: of the objects those whose names begin with this byte
+ * (foreign files beside them come with part 0), else 0: all.
+ */
+QS_MUST_CHECK enum qs_code qs_store_list_part(struct qs_store *store,
+	enum qs_area area, uint8_t part, qs_list_fn fn, void *arg,
 	struct qs_err *err);
 /* When a file came here, by its ctime. */
 QS_MUST_CHECK enum qs_code qs_store_arrived(struct qs_store *store,

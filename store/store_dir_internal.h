@@ -18,6 +18,9 @@ struct dir_store {
 	atomic_bool swept; /* old temporaries were looked for */
 };
 
+/* NULL when the store is of another kind. */
+struct dir_store *qs_store_as_dir(struct qs_store *store);
+
 /*
  * Longest path below the folder: "log/<16>/<16>-<64>", or a temporary's name
  * in a device's folder of the log.

@@ -23,6 +23,7 @@ static const int allowed[] = {
 	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pwrite64),
 	SCMP_SYS(pwritev), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(dup),
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(shutdown),
+	SCMP_SYS(sendfile),
 	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fadvise64),
 	SCMP_SYS(flock), SCMP_SYS(fchmod), SCMP_SYS(fchown),

@@ -103,6 +103,10 @@ qs_cage_enter(struct qs_cage *cage, struct qs_err *err)
 		rc = qs_cage_seccomp(&has_seccomp, err);
 	if (rc != QS_OK)
 		return rc;
+	if (!has_landlock)
+		qs_log("cage: this kernel has no Landlock");
+	if (!has_seccomp)
+		qs_log("cage: this kernel has no seccomp");
 	cage->has_landlock = has_landlock;
 	cage->has_seccomp = has_seccomp;
 	return QS_OK;

@@ -66,10 +66,13 @@ struct qs_cage { /* what is left to a process that serves one folder */
 };
 
 /*
- * Limits (memory 512 MiB, descriptors, no new processes, no core), no new
- * privileges, Landlock on root_fd, a seccomp list of the system calls that
- * serving takes.  For this process and its threads, for good.  A kernel without
- * Landlock or seccomp is no failure: it is said in cage.
+ * Limits (memory 512 MiB, descriptors, file size, no core), no new privileges,
+ * not to be traced, Landlock on root_fd, a seccomp list of the system calls
+ * that serving takes; what is not on it fails with ENOSYS.  read_only: only
+ * hub/ of a folder that is there already can be written, for the catalogue.
+ * For this process and the threads that it starts, for good; QS_EINVAL when
+ * there are threads already.  A kernel without Landlock or seccomp is no
+ * failure: it is said in cage.
  */
 QS_MUST_CHECK enum qs_code qs_cage_enter(struct qs_cage *cage,
 	struct qs_err *err);
@@ -101,17 +104,21 @@ struct qs_admission; /* what one connection has learnt of the folder's log */
 QS_MUST_CHECK enum qs_code qs_admission_new(struct qs_store *store,
 	struct qs_admission **out, struct qs_err *err);
 void qs_admission_free(struct qs_admission *admission);
-/* What can be seen of an object without a key: size class, head, folder. */
+/*
+ * What can be seen of an object without a key: size class, head; QS_EKEY: it is
+ * of another folder.
+ */
 QS_MUST_CHECK enum qs_code qs_admit_object(const struct qs_store *store,
 	struct qs_span object, struct qs_err *err);
 /*
  * That a record may be appended: parsed and signed (out), of this folder, by
  * the admin or a device that it has certified.  Order and presence of what it
- * names are checked by the append itself.  QS_ECORRUPT, QS_EUNSUPPORTED.
+ * names are checked by the append itself.  QS_ECORRUPT, QS_EUNSUPPORTED; a
+ * failure of the store's when the admin's records can't be read.
  */
 QS_MUST_CHECK enum qs_code qs_admit_record(struct qs_admission *admission,
 	struct qs_span bytes, struct qs_record *out, struct qs_err *err);
-/* A key slot: parses, of this folder, and not the 65th. */
+/* A key slot: parses, of this folder (QS_EKEY), not the 65th (QS_EQUOTA). */
 QS_MUST_CHECK enum qs_code qs_admit_slot(const struct qs_store *store,
 	struct qs_span slot, struct qs_err *err);
 

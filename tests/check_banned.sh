@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bad=0
 libraries=$(ls -d base crypto chunker store index patterns snapshot sync \
-	remote-onedrive fuse 2>/dev/null || true)
+	remote-onedrive fuse wire hub 2>/dev/null || true)
 everything="$libraries cli"
 
 ban() { # WHY PATTERN FOLDER...

@@ -32,7 +32,7 @@ for page in $pages; do
 done
 
 for folder in base crypto chunker store index patterns snapshot cli tests sync \
-	remote-onedrive fuse qubes; do
+	remote-onedrive fuse wire hub qubes; do
 	[ -d "$folder" ] || continue
 	if [ ! -f "$folder/README.md" ]; then
 		complain "$folder/README.md: is missing"

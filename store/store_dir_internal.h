@@ -35,7 +35,13 @@ struct dir_path qs_dir_device_path(const uint8_t device[static QS_DEVICE_LEN]);
 /* "<16 hex seq>-<64 hex>" and the end of the string */
 bool qs_dir_parse_record(const char *text, struct qs_ref *out);
 
-/* Open a regular file for reading; QS_ENOTFOUND has its own sentence. */
+/* What a struct qs_store is inside; NULL: not a directory store. */
+struct dir_store *qs_dir_store_of(const struct qs_store *store);
+
+/*
+ * Open a regular file for reading, of an object also in the trash;
+ * QS_ENOTFOUND has its own sentence.
+ */
 QS_MUST_CHECK enum qs_code qs_dir_open_ref(const struct dir_store *self,
 	const struct qs_ref *ref, int *out, struct qs_err *err);
 enum qs_code qs_dir_list(void *self, enum qs_area area, qs_list_fn fn,
@@ -92,5 +98,22 @@ enum qs_code qs_dir_put_key(void *self, struct qs_span slot,
 	struct qs_name *name, struct qs_err *err);
 enum qs_code qs_dir_drop_key(void *self, const struct qs_name *name,
 	struct qs_err *err);
+
+/* The trash. */
+struct dir_path qs_dir_trash_path(const struct qs_ref *ref);
+QS_MUST_CHECK enum qs_code qs_dir_trash(struct dir_store *self,
+	const struct qs_ref *ref, struct qs_err *err);
+/* flock(), where there is such a thing. */
+QS_MUST_CHECK enum qs_code qs_dir_flock(int fd, int operation,
+	struct qs_err *err);
+/* The lock on all of log/; ends when *out is closed. */
+QS_MUST_CHECK enum qs_code qs_dir_lock_log(const struct dir_store *self,
+	int operation, int *out, struct qs_err *err);
+/*
+ * All objects of these names are here, brought back from the trash if need be;
+ * QS_ENOTFOUND says which is not.  With the log's lock, shared.
+ */
+QS_MUST_CHECK enum qs_code qs_dir_need_objects(struct dir_store *self,
+	struct qs_span names, struct qs_err *err);
 
 #endif

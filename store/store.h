@@ -206,6 +206,12 @@ QS_MUST_CHECK enum qs_code qs_pack_open(struct qs_opener *opener,
 	const struct qs_name *name, struct qs_span object,
 	struct qs_pack_head *head, struct qs_pack_dir *dir,
 	struct qs_err *err);
+/*
+ * What anybody can see of a whole object, without a key: size class, magic,
+ * version, suite; QS_EKEY: it belongs to another folder.
+ */
+QS_MUST_CHECK enum qs_code qs_pack_check(struct qs_span object,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
 /* Bounds and structure of a frame entry from an index (hostile too). */
 bool qs_frame_entry_ok(const struct qs_frame_entry *entry, uint32_t pack_size);
 
@@ -422,6 +428,8 @@ struct qs_store {
 	void *self;
 	char *place; /* for messages */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
+	/* So many staged objects are to be committed together, at most. */
+	unsigned batch;
 };
 
 struct qs_folder_list { /* owned */
@@ -430,17 +438,18 @@ struct qs_folder_list { /* owned */
 };
 
 /*
- * The folders at a URL (now: a PATH).  QS_ENOSTORE when there is no store,
- * QS_EUNSUPPORTED for a scheme this build does not have.
+ * The folders of a directory store (of every kind: qs_url_folders and the
+ * like, wire/wire.h).  QS_ENOSTORE when there is no store, QS_EUNSUPPORTED for
+ * what is not a path.
  */
-QS_MUST_CHECK enum qs_code qs_store_folders(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_folders(const char *path,
 	struct qs_folder_list *out, struct qs_err *err);
 void qs_folder_list_clear(struct qs_folder_list *list);
-QS_MUST_CHECK enum qs_code qs_store_open(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_open(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 /* Make the folder's directories and README.txt; QS_EEXIST if it is there. */
-QS_MUST_CHECK enum qs_code qs_store_create(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_create(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 void qs_store_close(struct qs_store *store); /* NULL is fine */
@@ -489,6 +498,25 @@ QS_MUST_CHECK enum qs_code qs_log_walk(struct qs_store *store,
 	size_t mark_count, qs_log_fn record, qs_trouble_fn trouble,
 	void *arg, struct qs_err *err);
 
+/*
+ * Who may append to the log, for a place that lets records in one by one.  What
+ * the admin's chain says is read when it is asked for, and again only as far as
+ * that chain has grown meanwhile.  One thread at a time.
+ */
+struct qs_signers;
+
+/* Keeps store, which must outlive it. */
+QS_MUST_CHECK enum qs_code qs_signers_new(struct qs_store *store,
+	struct qs_signers **out, struct qs_err *err);
+void qs_signers_free(struct qs_signers *signers);
+/*
+ * That a record which parsed and verified is of this folder and by the admin
+ * or a device that may write it; a GENESIS speaks for itself.  QS_ECORRUPT says
+ * why not, also when the folder's GENESIS is missing.
+ */
+QS_MUST_CHECK enum qs_code qs_signers_check(struct qs_signers *signers,
+	const struct qs_record *record, struct qs_err *err);
+
 /* ---------------------------------------------------------- retirement */
 
 /*
@@ -503,6 +531,9 @@ uint32_t qs_retire_seen(const struct qs_name *retire_record);
 QS_MUST_CHECK enum qs_code qs_retirement_new(
 	const uint8_t adm_pk[static 32], struct qs_retirement **out,
 	struct qs_err *err);
+/* The same from the whole log of a store, verified, and finished. */
+QS_MUST_CHECK enum qs_code qs_retirement_load(struct qs_store *store,
+	struct qs_retirement **out, struct qs_err *err);
 void qs_retirement_free(struct qs_retirement *retirement);
 /* A record that verified, in the order of qs_log_walk. */
 QS_MUST_CHECK enum qs_code qs_retirement_take(
@@ -570,6 +601,17 @@ QS_MUST_CHECK enum qs_code qs_store_each_trashed(struct qs_store *store,
  * log says stays true while something is purged.  *lock is closed to end it.
  */
 QS_MUST_CHECK enum qs_code qs_store_hold_log(struct qs_store *store, int *lock,
+	struct qs_err *err);
+/* The file itself, to be sent without copying; *fd is the caller's. */
+QS_MUST_CHECK enum qs_code qs_store_open_file(struct qs_store *store,
+	const struct qs_ref *ref, int *fd, uint64_t *size,
+	struct qs_err *err);
+/*
+ * A part of an area: of the objects those whose names begin with this byte
+ * (foreign files beside them come with part 0), else 0: all.
+ */
+QS_MUST_CHECK enum qs_code qs_store_list_part(struct qs_store *store,
+	enum qs_area area, uint8_t part, qs_list_fn fn, void *arg,
 	struct qs_err *err);
 /* When a file came here, by its ctime. */
 QS_MUST_CHECK enum qs_code qs_store_arrived(struct qs_store *store,

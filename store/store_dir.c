@@ -183,6 +183,30 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 
 /* ------------------------------------------------------------- opening */
 
+enum qs_code
+qs_store_open_file(struct qs_store *store, const struct qs_ref *ref, int *fd,
+	uint64_t *size, struct qs_err *err)
+{
+	const struct dir_store *self = qs_store_as_dir(store);
+	struct stat st;
+	int file = -1;
+	enum qs_code rc;
+
+	if (self == NULL)
+		return qs_fail(err, QS_EUNSUPPORTED, "%s: not a directory",
+			store->place);
+	rc = qs_dir_open_ref(self, ref, &file, err);
+	if (rc == QS_OK && fstat(file, &st) != 0)
+		rc = qs_fail_errno(err, "%s: look at a file", self->place);
+	if (rc != QS_OK) {
+		qs_fd_close(&file);
+		return rc;
+	}
+	*fd = file;
+	*size = (uint64_t)st.st_size;
+	return QS_OK;
+}
+
 static void
 dir_close(void *arg)
 {
@@ -207,7 +231,7 @@ static const struct qs_store_ops dir_ops = {
 };
 
 struct dir_store *
-qs_dir_store_of(const struct qs_store *store)
+qs_store_as_dir(struct qs_store *store)
 {
 	return store->ops == &dir_ops ? store->self : NULL;
 }
@@ -243,6 +267,7 @@ new_store(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	store->ops = &dir_ops;
 	store->self = self;
 	store->place = place;
+	store->batch = QS_LANES_MAX;
 	memcpy(store->folder_id, folder_id, QS_FOLDER_ID_LEN);
 	*out = store;
 	return QS_OK;

@@ -40,7 +40,7 @@ qs_dir_trash_path(const struct qs_ref *ref)
 static enum qs_code
 find_dir(struct qs_store *store, struct dir_store **out, struct qs_err *err)
 {
-	*out = qs_dir_store_of(store);
+	*out = qs_store_as_dir(store);
 	if (*out != NULL)
 		return QS_OK;
 	return qs_fail(err, QS_EUNSUPPORTED, "%s is not a directory here: "

@@ -229,6 +229,14 @@ qs_retirement_take(struct qs_retirement *self, const struct qs_record *record,
 	return QS_OK;
 }
 
+enum qs_code
+qs_retirement_miss(struct qs_retirement *self,
+	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,
+	struct qs_err *err)
+{
+	return ret_chains_miss(&self->chains, device, seq, err);
+}
+
 /*
  * The record that the next of the admin's will follow: of the highest number
  * that has everything in front of it, the lesser NAME.
@@ -338,6 +346,20 @@ qs_retirement_has_slot(const struct qs_retirement *self,
 		return false;
 	tell(self, &self->names[at], why);
 	return true;
+}
+
+bool
+qs_retirement_excuses(const struct qs_retirement *self,
+	const struct qs_name *name, uint32_t retire_seen)
+{
+	uint32_t known = ret_chains_known(&self->chains, retire_seen);
+
+	for (size_t i = find(self, name->b); is_next(self, i, name->b); i++) {
+		if (!ret_chains_is_behind(&self->chains,
+			self->names[i].retire, known))
+			return true;
+	}
+	return false;
 }
 
 size_t

@@ -6,6 +6,7 @@
  *   PATH/<folder id>/keys/<64 hex>.key
  *   PATH/<folder id>/log/<16 hex device>/<16 hex seq>-<64 hex>
  *   PATH/<folder id>/obj/<2 hex>/<64 hex>
+ *   PATH/<folder id>/trash/              store_dir_trash.c
  *
  * Every access goes through the descriptor of PATH/<folder id> and a name that
  * is built here from hex digits, so nothing foreign becomes part of a path.
@@ -70,6 +71,19 @@ qs_dir_ref_path(const struct qs_ref *ref)
 
 /* ------------------------------------------------------------- reading */
 
+/* O_NONBLOCK: a pipe in a file's place must not stop us. */
+static int
+open_path(const struct dir_store *self, const char *path)
+{
+	int fd;
+
+	do {
+		fd = openat(self->fd, path, O_RDONLY | O_CLOEXEC |
+			O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 enum qs_code
 qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	int *out, struct qs_err *err)
@@ -78,13 +92,14 @@ qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	const char *word = qs_area_word(ref->area);
 	struct qs_short hex = qs_short_name(&ref->name);
 	struct stat st;
-	int fd;
+	int fd = open_path(self, path.text);
 
-	/* O_NONBLOCK: a pipe in a file's place must not stop us. */
-	do {
-		fd = openat(self->fd, path.text, O_RDONLY | O_CLOEXEC |
-			O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	} while (fd < 0 && errno == EINTR);
+	/* A key slot in the trash is none any more. */
+	if (fd < 0 && errno == ENOENT && ref->area == QS_AREA_OBJ) {
+		fd = open_path(self, qs_dir_trash_path(ref).text);
+		if (fd < 0 && errno == ENOENT) /* brought back just now? */
+			fd = open_path(self, path.text);
+	}
 	if (fd < 0 && errno == ENOENT)
 		return qs_fail(err, QS_ENOTFOUND, "%s %s is missing from %s",
 			word, hex.hex, self->place);
@@ -127,6 +142,20 @@ dir_get(void *arg, const struct qs_ref *ref, uint64_t offset, uint8_t *out,
 	return QS_OK;
 }
 
+/* 0 or errno; *size 0 where there is no regular file. */
+static int
+size_of(const struct dir_store *self, const char *path, uint64_t *size)
+{
+	struct stat st;
+
+	*size = 0;
+	if (fstatat(self->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno;
+	if (S_ISREG(st.st_mode))
+		*size = (uint64_t)st.st_size;
+	return 0;
+}
+
 static enum qs_code
 dir_have(void *arg, const struct qs_name *names, size_t count,
 	uint64_t *sizes, struct qs_err *err)
@@ -136,18 +165,18 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		struct qs_ref ref = {.area = QS_AREA_OBJ, .name = names[i]};
 		struct dir_path path = qs_dir_ref_path(&ref);
-		struct stat st;
+		int sys = size_of(self, path.text, &sizes[i]);
 
-		if (fstatat(self->fd, path.text, &st,
-			AT_SYMLINK_NOFOLLOW) == 0)
-			sizes[i] = S_ISREG(st.st_mode) ?
-				(uint64_t)st.st_size : 0;
-		else if (errno == ENOENT)
-			sizes[i] = 0;
-		else
-			return qs_fail_errno(err, "object %s: look for it at "
-				"%s", qs_short_name(&names[i]).hex,
-				self->place);
+		if (sys == ENOENT)
+			sys = size_of(self, qs_dir_trash_path(&ref).text,
+				&sizes[i]);
+		if (sys == ENOENT) /* brought back just now? */
+			sys = size_of(self, path.text, &sizes[i]);
+		if (sys == 0 || sys == ENOENT)
+			continue;
+		errno = sys;
+		return qs_fail_errno(err, "object %s: look for it at %s",
+			qs_short_name(&names[i]).hex, self->place);
 	}
 	return QS_OK;
 }
@@ -183,6 +212,8 @@ dir_close(void *arg)
 {
 	struct dir_store *self = arg;
 
+	qs_retirement_free(self->gone.retirement);
+	(void)pthread_mutex_destroy(&self->gone.lock);
 	qs_fd_close(&self->fd);
 	free(self);
 }
@@ -205,6 +236,18 @@ struct dir_store *
 qs_store_as_dir(struct qs_store *store)
 {
 	return store->ops == &dir_ops ? store->self : NULL;
+}
+
+struct qs_store
+qs_dir_as_store(struct dir_store *self,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN])
+{
+	struct qs_store store = {.ops = &dir_ops, .self = self};
+
+	/* Not written to: as const char * it has been all along. */
+	memcpy(&store.place, &self->place, sizeof(store.place));
+	memcpy(store.folder_id, folder_id, QS_FOLDER_ID_LEN);
+	return store;
 }
 
 void
@@ -235,6 +278,7 @@ new_store(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	self->place = place;
 	atomic_init(&self->lacks, 0);
 	atomic_init(&self->swept, false);
+	(void)pthread_mutex_init(&self->gone.lock, NULL);
 	store->ops = &dir_ops;
 	store->self = self;
 	store->place = place;

@@ -230,11 +230,13 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 	return rc;
 }
 
+/* Or what belongs to the place: see docs/FORMAT.md, "Layout". */
 static bool
 is_area(const char *name)
 {
 	return strcmp(name, "keys") == 0 || strcmp(name, "log") == 0 ||
-		strcmp(name, "obj") == 0;
+		strcmp(name, "obj") == 0 || strcmp(name, "trash") == 0 ||
+		strcmp(name, "hub") == 0;
 }
 
 static enum qs_code

@@ -200,6 +200,8 @@ enum qs_item_state {
 	QS_ITEM_MISSING = 3,
 };
 
+#define QS_CATALOGUE_SIZE_MAX ((uint64_t)1 << 40) /* so that they add up */
+
 struct qs_item { /* a row */
 	struct qs_ref ref;     /* area, name, device, seq, size */
 	uint64_t number;       /* of arrival; given by the catalogue */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "snapshot/snapshot.h"
+#include "wire/wire.h"
 
 /* ------------------------------------------------------------- options */
 

@@ -128,9 +128,7 @@ close_all(struct scrub *scrub)
 {
 	scrub_readers_free(scrub);
 	qs_catalogue_close(scrub->catalogue);
-#ifdef QS_HAVE_RETIREMENT
 	qs_retirement_free(scrub->retirement);
-#endif
 	qs_store_close(scrub->store);
 	qs_fd_close(&scrub->lock_fd);
 	qs_fd_close(&scrub->fd);

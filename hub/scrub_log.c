@@ -22,16 +22,11 @@ struct looking {
 bool
 scrub_is_retired(const struct scrub *scrub, const struct qs_ref *ref)
 {
-#ifdef QS_HAVE_RETIREMENT
 	if (scrub->retirement != NULL && ref->area == QS_AREA_OBJ)
 		return qs_retirement_has(scrub->retirement, &ref->name, NULL);
 	if (scrub->retirement != NULL && ref->area == QS_AREA_KEYS)
 		return qs_retirement_has_slot(scrub->retirement, &ref->name,
 			NULL);
-#else
-	(void)scrub;
-	(void)ref;
-#endif
 	return false;
 }
 
@@ -46,15 +41,11 @@ learn(void *arg, const struct qs_record *record, struct qs_err *err)
 
 	if (scrub_is_cancelled(scrub))
 		return qs_fail(err, QS_ECANCELED, "interrupted");
-#ifdef QS_HAVE_RETIREMENT
 	if (scrub->retirement == NULL)
 		rc = qs_retirement_new(record->signer, &scrub->retirement,
 			err);
 	if (rc == QS_OK)
 		rc = qs_retirement_take(scrub->retirement, record, err);
-#else
-	(void)record;
-#endif
 	return rc;
 }
 
@@ -75,16 +66,12 @@ scrub_log_troubles(struct scrub *scrub, struct qs_err *err)
 	if (rc == QS_ECORRUPT || rc == QS_EUNSUPPORTED) {
 		/* Its beginning is lost: nothing in it can be believed. */
 		hear(scrub, err);
-#ifdef QS_HAVE_RETIREMENT
 		qs_retirement_free(scrub->retirement);
-#endif
 		scrub->retirement = NULL;
 		return QS_OK;
 	}
-#ifdef QS_HAVE_RETIREMENT
 	if (rc == QS_OK && scrub->retirement != NULL)
 		rc = qs_retirement_finish(scrub->retirement, err);
-#endif
 	return rc;
 }
 

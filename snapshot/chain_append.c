@@ -183,14 +183,13 @@ encode(struct qs_folder *folder, const struct qs_sign_key *signer,
 		.seq = chain->has_head ? chain->head.seq + 1 : 0,
 		.time_ms = (uint64_t)(qs_now_ns() / 1000000),
 		.public_body = draft->body,
+		.retire_seen = qs_folder_retire_seen(folder),
 	};
 	struct qs_buf payload = {0};
 	enum qs_code rc = QS_OK;
 
 	if (record.time_ms < draft->not_before_ms)
 		record.time_ms = draft->not_before_ms;
-	if (folder->retire_seen <= UINT32_MAX)
-		record.retire_seen = (uint32_t)folder->retire_seen;
 	if (chain->has_head)
 		record.prev = chain->head.name;
 	if (draft->payload != NULL)

@@ -143,19 +143,19 @@ qs_folder_clear_log(struct qs_folder *folder)
 		free(folder->snapshots[i]);
 	}
 	free(folder->snapshots);
-	free(folder->retired);
+	qs_retirement_free(folder->retirement);
+	qs_buf_clear(&folder->dropped);
 	free(folder->marks);
 	free(folder->mark_met);
 	folder->chains = NULL;
 	folder->snapshots = NULL;
-	folder->retired = NULL;
+	folder->retirement = NULL;
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	folder->chain_count = folder->chain_cap = 0;
 	folder->snapshot_count = folder->snapshot_cap = 0;
-	folder->retired_count = folder->retired_cap = 0;
 	folder->mark_count = 0;
-	folder->retire_seen = folder->note_ms = folder->last_seq = 0;
+	folder->note_ms = folder->last_seq = 0;
 	folder->has_genesis = folder->marks_unknown = false;
 	folder->has_newer = false;
 	folder->is_certified = folder->is_revoked = false;

@@ -45,13 +45,6 @@ struct qs_chain {
 	uint8_t seen_sum[32]; /* of the records up to there, as they were */
 };
 
-/* A name in a RETIRE record. */
-struct qs_retired {
-	struct qs_name name;
-	uint64_t seq;
-	bool is_listed_again; /* by a snapshot that knew of its retirement */
-};
-
 struct qs_folder {
 	struct qs_store *store;
 	struct qs_keys *keys;
@@ -83,10 +76,9 @@ struct qs_folder {
 	/* Pointers, so that what was lent stays where it is. */
 	struct qs_snapshot **snapshots;
 	size_t snapshot_count, snapshot_cap;
-	struct qs_retired *retired; /* sorted by name */
-	size_t retired_count, retired_cap;
-	uint64_t retire_seen; /* highest seq of a RETIRE record; 0: none */
-	uint64_t note_ms;     /* the latest time of a note */
+	struct qs_retirement *retirement; /* NULL before the first walk */
+	struct qs_buf dropped; /* key slots that this process retired */
+	uint64_t note_ms;      /* the latest time of a note */
 
 	/* What the log's listing came to when it was reloaded last. */
 	bool has_listing;
@@ -208,15 +200,32 @@ void qs_marks_check(struct qs_folder *folder);
 
 /* folder_retired.c */
 
-QS_MUST_CHECK enum qs_code qs_retired_add(struct qs_folder *folder,
-	const struct qs_record *record, struct qs_err *err);
-/* After the admin's chain and before it is asked. */
-void qs_retired_sort(struct qs_folder *folder);
-/* A snapshot's names; those it lists knowingly again are in use again. */
-void qs_retired_relist(struct qs_folder *folder,
-	const struct qs_record *record);
+/* An object: nothing that is written now may build upon it. */
 bool qs_is_retired(const struct qs_folder *folder,
 	const struct qs_name *name);
+bool qs_is_slot_retired(const struct qs_folder *folder,
+	const struct qs_name *name);
+/* What a record that is written now says it knows; 0: of none. */
+uint32_t qs_folder_retire_seen(const struct qs_folder *folder);
+/*
+ * The body of a RETIRE with these names (ascending): what this folder object
+ * has seen of every signer, appended to out.
+ */
+QS_MUST_CHECK enum qs_code qs_folder_retire_body(
+	const struct qs_folder *folder, struct qs_span names,
+	struct qs_buf *out, struct qs_err *err);
+/* Packs that are retired leave the index. */
+QS_MUST_CHECK enum qs_code qs_retired_forget(struct qs_folder *folder,
+	struct qs_err *err);
+/*
+ * Packs that a RETIRE names which does not count: they are in use, so the index
+ * has them (those it lacks are appended to wanted) ...
+ */
+QS_MUST_CHECK enum qs_code qs_disputed_want(struct qs_folder *folder,
+	struct qs_buf *wanted, struct qs_err *err);
+/* ... and since our records will say that we know of it, list them again. */
+QS_MUST_CHECK enum qs_code qs_disputed_list(struct qs_folder *folder,
+	struct qs_err *err);
 /* Tell of key slots that are retired and in the store all the same. */
 QS_MUST_CHECK enum qs_code qs_retired_slots_check(struct qs_folder *folder,
 	struct qs_err *err);

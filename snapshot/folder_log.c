@@ -24,7 +24,6 @@ struct walk {
 	size_t note_count, note_cap;
 	struct qs_claim *claims;
 	size_t claim_count, claim_cap;
-	bool is_sorted; /* the retired names */
 };
 
 static void
@@ -96,11 +95,6 @@ static enum qs_code
 take_names(struct walk *walk, const struct qs_chain *chain,
 	const struct qs_record *record, struct qs_err *err)
 {
-	if (!walk->is_sorted) {
-		qs_retired_sort(walk->folder);
-		walk->is_sorted = true;
-	}
-	qs_retired_relist(walk->folder, record);
 	if (walk->folder->index == NULL ||
 		(chain->is_seen && record->seq <= chain->seen))
 		return QS_OK;
@@ -242,6 +236,8 @@ take_record(void *arg, const struct qs_record *record, struct qs_err *err)
 
 	if (rc == QS_OK)
 		rc = qs_chain_extend(chain, record, err);
+	if (rc == QS_OK)
+		rc = qs_retirement_take(walk->folder->retirement, record, err);
 	if (rc != QS_OK)
 		return rc;
 	meet_marks(walk->folder, record);
@@ -254,8 +250,6 @@ take_record(void *arg, const struct qs_record *record, struct qs_err *err)
 	case QS_RECORD_SNAPSHOT:
 		return take_snapshot(walk, chain, record, err);
 	case QS_RECORD_RETIRE:
-		walk->is_sorted = false;
-		return qs_retired_add(walk->folder, record, err);
 	case QS_RECORD_EPOCH:
 	case QS_RECORD_CHECKPOINT:
 		break;
@@ -318,13 +312,17 @@ qs_folder_walk(struct qs_folder *folder, struct qs_buf *wanted,
 	struct qs_err *err)
 {
 	struct walk walk = {.folder = folder, .wanted = wanted};
-	enum qs_code rc = qs_log_walk(folder->store,
-		qs_keys_adm_pk(folder->keys), folder->marks,
-		folder->mark_count, take_record, take_trouble, &walk, err);
+	const uint8_t *adm_pk = qs_keys_adm_pk(folder->keys);
+	enum qs_code rc = qs_retirement_new(adm_pk, &folder->retirement, err);
 
+	if (rc == QS_OK)
+		rc = qs_log_walk(folder->store, adm_pk, folder->marks,
+			folder->mark_count, take_record, take_trouble, &walk,
+			err);
+	if (rc == QS_OK)
+		rc = qs_retirement_finish(folder->retirement, err);
 	if (rc != QS_OK)
 		goto out;
-	qs_retired_sort(folder);
 	qs_folder_sort_snapshots(folder);
 	apply_notes(&walk);
 	qs_claims_check(folder, walk.claims, walk.claim_count);

@@ -132,6 +132,17 @@ QS_MUST_CHECK enum qs_code qs_cli_words(const struct qs_cli *cli,
 	size_t argc, size_t least, size_t most, struct qs_err *err);
 void qs_cli_help(const struct qs_cli_command *command);
 
+/* ------------------------------------------------------------ siblings */
+
+/*
+ * Become the program that carries out argv[1], if another one does.  Returns
+ * QS_OK when none does, a failure when it can't be started.
+ */
+QS_MUST_CHECK enum qs_code qs_cli_sibling(int argc, char **argv,
+	struct qs_err *err);
+/* Their lines of the overview. */
+void qs_cli_put_siblings(void);
+
 /* ------------------------------------------------------------- signals */
 
 void qs_cli_signals(void);

@@ -4,6 +4,8 @@
  * that makes no sense is an error: guessing would save to the wrong place.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,8 +15,8 @@
 #define AT(field) offsetof(struct qs_cli_globals, field)
 
 static const struct qs_cli_option global_options[] = {
-	{"repo", 'r', QS_CLI_TEXT, AT(repo), "PATH",
-		"where the store is (QSTORE_REPOSITORY)"},
+	{"repo", 'r', QS_CLI_TEXT, AT(repo), "URL",
+		"where the store is: a path, qrexec://, ssh://, unix:, exec:"},
 	{"folder", 'F', QS_CLI_TEXT, AT(folder), "NAME",
 		"which folder of it: a name, or its id's first digits"},
 	{"password-file", 'p', QS_CLI_TEXT, AT(password_file), "FILE",
@@ -140,6 +142,44 @@ check_cpu(struct qs_err *err)
 		"avx2, avx512", word);
 }
 
+/* How long a hub may be silent. */
+static enum qs_code
+take_timeout(struct qs_err *err)
+{
+	const char *value = getenv("QSTORE_TIMEOUT");
+	unsigned seconds;
+	enum qs_code rc;
+
+	if (value == NULL)
+		return QS_OK;
+	rc = qs_cli_parse_span(value, &seconds, err);
+	if (rc == QS_OK && (seconds == 0 || seconds > 86400))
+		rc = qs_fail(err, QS_EINVAL, "it is to be from 1s to 1d");
+	if (rc != QS_OK)
+		return qs_fail_while(err, "QSTORE_TIMEOUT");
+	qs_wire_set_patience(seconds);
+	return QS_OK;
+}
+
+/*
+ * The descriptor that a passphrase will be read from must not reach the
+ * programs that lead to a hub.
+ */
+static void
+keep_password_fd(void)
+{
+	const char *value = getenv("QSTORE_PASSWORD_FD");
+	char *end;
+	long fd;
+
+	if (value == NULL)
+		return;
+	fd = strtol(value, &end, 10);
+	if (end != value && *end == '\0' && fd > STDERR_FILENO &&
+		fd <= INT_MAX)
+		(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+}
+
 enum qs_code
 qs_cli_environment(struct qs_cli *cli, struct qs_err *err)
 {
@@ -169,6 +209,9 @@ qs_cli_environment(struct qs_cli *cli, struct qs_err *err)
 		rc = take_fps(cli, err);
 	if (rc == QS_OK)
 		rc = check_cpu(err);
+	if (rc == QS_OK)
+		rc = take_timeout(err);
+	keep_password_fd();
 	cli->level = QS_LEVEL_DEFAULT;
 	if (rc == QS_OK && global->compression != NULL)
 		rc = qs_cli_level(global->compression, &cli->level, err);

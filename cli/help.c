@@ -38,6 +38,7 @@ put_overview(void)
 	for (size_t i = 0; i < count; i++)
 		(void)printf("  %-12s %s\n", commands[i]->name,
 			commands[i]->brief);
+	qs_cli_put_siblings();
 	(void)printf("\nOptions of all commands:\n");
 	globals = qs_cli_global_options(&count);
 	put_options(globals, count);

@@ -182,8 +182,10 @@ main(int argc, char **argv)
 	int status;
 
 	(void)setlocale(LC_TIME, "C");
+	err.code = qs_cli_sibling(argc, argv, &err);
 	qs_cli_signals();
-	err.code = run(&cli, argc > 0 ? (size_t)argc : 0, argv, &err);
+	if (err.code == QS_OK)
+		err.code = run(&cli, argc > 0 ? (size_t)argc : 0, argv, &err);
 	if (err.code == QS_OK && (fflush(stdout) != 0 || ferror(stdout)))
 		err.code = qs_fail_errno(&err, "standard output");
 	status = exit_code(err.code);

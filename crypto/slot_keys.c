@@ -14,18 +14,6 @@ static_assert(crypto_pwhash_argon2id_SALTBYTES == QS_SLOT_PASS_SALT_LEN,
 	"Argon2 salt");
 
 void
-qs_folder_id(const uint8_t adm_pk[static 32],
-	const uint8_t fmk0_commit[static 32],
-	uint8_t out[static QS_FOLDER_ID_LEN])
-{
-	const struct qs_span parts[] = {
-		qs_span(adm_pk, 32), qs_span(fmk0_commit, 32),
-	};
-
-	qs_b2b_parts(out, QS_FOLDER_ID_LEN, NULL, "folder", parts, 2);
-}
-
-void
 qs_fmk_commit(const uint8_t fmk[static 32], uint8_t out[static 32])
 {
 	qs_b2b(out, 32, fmk, "commit", "", 0);

@@ -44,12 +44,16 @@ struct qs_grant { /* what the access list gives a principal on a folder */
  * docs/HUB.md).  Nothing listed, no list, or a list with a fault anywhere in it
  * is refused: QS_EKEY says who was refused what, QS_EINVAL names file and line.
  * path: the list; uid of its owner must be ours or root's, and nobody else may
- * be able to write it.
+ * be able to write it.  A user is looked up by name and by uid, whichever of
+ * them is given.
  */
 QS_MUST_CHECK enum qs_code qs_acl_find(const char *path,
 	const char *principal, const char *folder, struct qs_grant *out,
 	struct qs_err *err);
-/* The quota of a folder, whoever asks; 0: none. For status. */
+/*
+ * The quota of a folder, whoever asks: the least of its lines; 0: none, or no
+ * list.  For status.
+ */
 QS_MUST_CHECK enum qs_code qs_acl_quota(const char *path, const char *folder,
 	uint64_t *quota, struct qs_err *err);
 

@@ -152,9 +152,10 @@ finish(struct scrub *scrub, struct qs_err *err)
 		result->missing = counts.missing;
 	if (!result->finished)
 		return QS_OK;
+	/* Foreign files do no harm. */
 	rc = qs_catalogue_fact_put(scrub->catalogue, "scrub_findings",
-		result->damaged + result->missing + result->foreign +
-		result->incomplete + result->troubles, err);
+		result->damaged + result->missing + result->incomplete +
+		result->troubles, err);
 	if (rc == QS_OK)
 		rc = qs_catalogue_fact_put(scrub->catalogue, "last_scrub_ms",
 			(uint64_t)(qs_now_ns() / 1000000), err);

@@ -428,7 +428,11 @@ struct qs_store {
 	void *self;
 	char *place; /* for messages */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
-	/* So many staged objects are to be committed together, at most. */
+	/*
+	 * So many staged objects are to be committed together, at most.  stage
+	 * may wait while half as many more are staged, for another thread to
+	 * commit or discard some.
+	 */
 	unsigned batch;
 };
 

@@ -18,14 +18,22 @@ static void
 make_record(struct suite_case *it, uint64_t seq, const struct qs_name *prev,
 	uint64_t time_ms, struct qs_buf *bytes, struct qs_record *out)
 {
+	struct qs_genesis_body genesis;
+	uint8_t body[64];
 	struct qs_record draft = {
-		.type = QS_RECORD_CHECKPOINT,
+		.type = seq == 0 ? QS_RECORD_GENESIS : QS_RECORD_CHECKPOINT,
 		.seq = seq,
 		.time_ms = time_ms,
 	};
 
 	if (prev != NULL)
 		draft.prev = *prev;
+	if (seq == 0) { /* before it a store can't know who may write */
+		memcpy(genesis.adm_pk, it->keys->adm_pk, 32);
+		qs_fmk_commit(it->keys->fmk, genesis.fmk0_commit);
+		qs_genesis_encode(&genesis, body);
+		draft.public_body = qs_span(body, sizeof(body));
+	}
 	help_record(it->keys, qs_keys_admin(it->keys), &draft,
 		qs_span("payload", 7), bytes, out);
 }
@@ -85,7 +93,10 @@ what_does_not_follow_is_a_conflict(void **state)
 	struct qs_err err;
 
 	memset(first.b, 1, 32);
-	conflicts(it, 1, &first); /* nothing is there */
+	make_record(it, 1, &first, 0, &bytes, &record); /* nothing is there */
+	assert_int_not_equal(it->store->ops->append(it->store->self, &record,
+		&err), QS_OK);
+	assert_int_equal(suite_list(it->store, QS_AREA_LOG).files, 0);
 	make_record(it, 0, NULL, 0, &bytes, &record);
 	help_ok(it->store->ops->append(it->store->self, &record, &err), &err);
 	first = record.name;
@@ -171,31 +182,77 @@ one_of_many_writers_wins(void **state)
 
 /* ----------------------------------------------------------------- keys */
 
+/* One that a recovery code opens. */
+static void
+make_slot(struct suite_case *it, uint8_t code, uint8_t out[static QS_SLOT_LEN])
+{
+	uint8_t secret_code[32];
+	const struct qs_factor factor = {
+		.type = QS_FACTOR_RECOVERY,
+		.secret = qs_span(secret_code, sizeof(secret_code)),
+	};
+	struct qs_slot_secret *secret = qs_secret_alloc(sizeof(*secret));
+	struct qs_err err;
+
+	assert_non_null(secret);
+	memset(secret_code, code, sizeof(secret_code));
+	qs_keys_slot_secret(it->keys, true, secret);
+	help_ok(qs_slot_create(0, it->store->folder_id, "", &factor, 1, secret,
+		out, &err), &err);
+	qs_secret_free(secret);
+}
+
+/* What a slot's going takes: a signed record. */
+static void
+retire_slot(struct suite_case *it, const struct qs_name *name)
+{
+	struct qs_record record;
+	struct qs_record draft = {.type = QS_RECORD_RETIRE, .seq = 1};
+	struct qs_buf bytes = {0}, body = {0};
+	struct qs_err err;
+
+	make_record(it, 0, NULL, 0, &bytes, &record);
+	help_ok(it->store->ops->append(it->store->self, &record, &err), &err);
+	draft.prev = record.name;
+	help_ok(qs_retire_encode(NULL, 0, qs_span(name->b, 32), &body, &err), &err);
+	draft.public_body = qs_buf_span(&body);
+	help_record(it->keys, qs_keys_admin(it->keys), &draft,
+		qs_span(NULL, 0), &bytes, &record);
+	help_ok(it->store->ops->append(it->store->self, &record, &err), &err);
+	qs_buf_clear(&bytes);
+	qs_buf_clear(&body);
+}
+
 static void
 key_slots_come_and_go(void **state)
 {
 	struct suite_case *it = *state;
-	uint8_t slot[QS_SLOT_LEN] = {1, 2, 3};
+	uint8_t slot[QS_SLOT_LEN], other[QS_SLOT_LEN];
 	struct qs_ref ref = {.area = QS_AREA_KEYS};
 	struct qs_name name;
 	struct qs_buf back = {0};
 	struct qs_err err;
 
+	make_slot(it, 1, slot);
+	make_slot(it, 2, other);
+	help_ok(it->store->ops->put_key(it->store->self,
+		qs_span(other, sizeof(other)), &name, &err), &err);
 	help_ok(it->store->ops->put_key(it->store->self,
 		qs_span(slot, sizeof(slot)), &ref.name, &err), &err);
 	qs_hash_name(qs_span(slot, sizeof(slot)), &name);
 	assert_memory_equal(name.b, ref.name.b, 32);
 	help_ok(it->store->ops->put_key(it->store->self,
 		qs_span(slot, sizeof(slot)), &name, &err), &err);
-	assert_int_equal(suite_list(it->store, QS_AREA_KEYS).files, 1);
+	assert_int_equal(suite_list(it->store, QS_AREA_KEYS).files, 2);
 	help_ok(qs_store_load(it->store, &ref, QS_SLOT_LEN, &back, &err),
 		&err);
 	assert_memory_equal(back.data, slot, sizeof(slot));
 	help_fails(it->store->ops->put_key(it->store->self,
 		qs_span(slot, 100), &name, &err), &err, QS_EINVAL,
 		"100 bytes is not the length");
+	retire_slot(it, &name);
 	help_ok(it->store->ops->drop_key(it->store->self, &name, &err), &err);
-	assert_int_equal(suite_list(it->store, QS_AREA_KEYS).files, 0);
+	assert_int_equal(suite_list(it->store, QS_AREA_KEYS).files, 1);
 	help_fails(it->store->ops->drop_key(it->store->self, &name, &err),
 		&err, QS_ENOTFOUND, "is missing");
 	back.len = 0;

@@ -11,14 +11,14 @@
 #define NS_PER_MS 1000000
 
 static const char usage[] =
-	"usage: qstore-hub status [--hub DIR] [--acl FILE] [--json] [PATH]...\n"
+	"usage: qstore-hub status [OPTION]... [PATH]...\n"
 	"\n"
-	"Shows the folders of the hub, or the stores at PATH: how much there is,\n"
-	"the last snapshot, the last scrub, and what the Transfer qube has not\n"
-	"taken yet.\n"
+	"Shows the folders of the hub, or the stores at PATH: how much there\n"
+	"is, the last snapshot, the last scrub, and what the Transfer qube has\n"
+	"not taken yet.\n"
 	"\n"
 	"  --hub DIR   where the folders are (~/qstore)\n"
-	"  --acl FILE  the access list, for quotas (~/.config/qstore/acl.conf)\n"
+	"  --acl FILE  the access list (~/.config/qstore/acl.conf)\n"
 	"  --json      a JSON document\n"
 	"\n"
 	"example: qstore-hub status\n";

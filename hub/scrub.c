@@ -152,6 +152,9 @@ finish(struct scrub *scrub, struct qs_err *err)
 		result->missing = counts.missing;
 	if (!result->finished)
 		return QS_OK;
+	rc = qs_catalogue_fact_put(scrub->catalogue, SCRUB_FACT_PASS, 0, err);
+	if (rc != QS_OK)
+		return rc;
 	/* Foreign files do no harm. */
 	rc = qs_catalogue_fact_put(scrub->catalogue, "scrub_findings",
 		result->damaged + result->missing + result->incomplete +
@@ -188,7 +191,7 @@ run(struct scrub *scrub, struct qs_err *err)
 		rc = scrub_log_snapshots(scrub, err);
 	if (rc == QS_OK)
 		scrub->result.finished = finished;
-	/* Cancelled between files, or at one of ours: the same to the caller. */
+	/* Between files or at one of them: the same to the caller. */
 	if (rc == QS_ECANCELED && scrub_is_cancelled(scrub))
 		rc = QS_OK;
 	return rc == QS_OK ? finish(scrub, err) : rc;

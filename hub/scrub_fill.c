@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* Rows for files that have none: of a new catalogue all, else a few. */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -37,6 +35,13 @@ put(struct filling *filling, const struct qs_item *item, struct qs_err *err)
 {
 	filling->items[filling->count++] = *item;
 	return filling->count == PENDING ? flush(filling, err) : QS_OK;
+}
+
+static void
+clamp(struct qs_item *item)
+{
+	if (item->ref.size > QS_CATALOGUE_SIZE_MAX)
+		item->ref.size = QS_CATALOGUE_SIZE_MAX; /* no file of ours */
 }
 
 static uint64_t
@@ -77,8 +82,7 @@ see_new(struct filling *filling, const struct qs_ref *ref, struct qs_err *err)
 	struct qs_hub_path path = qs_hub_path(ref);
 	struct qs_item item = {.ref = *ref};
 
-	if (item.ref.size > QS_CATALOGUE_SIZE_MAX)
-		item.ref.size = QS_CATALOGUE_SIZE_MAX; /* no file of ours */
+	clamp(&item);
 	item.arrived_ms = arrival(filling, path.text);
 	item.state_ms = item.arrived_ms;
 	if (ref->area != QS_AREA_LOG)
@@ -174,68 +178,21 @@ put_records(struct filling *filling, struct qs_err *err)
 
 /* --------------------------------------------------------------- trash */
 
-/* "<64 hex>" or "<64 hex>.key"; anything else there is nobody's. */
-static bool
-parse_trashed(const char *text, struct qs_ref *out)
-{
-	char hex[QS_HEX_LEN + 1];
-	size_t len = strlen(text);
-
-	if (len != QS_HEX_LEN && (len != QS_HEX_LEN + 4 ||
-		strcmp(text + QS_HEX_LEN, ".key") != 0))
-		return false;
-	memcpy(hex, text, QS_HEX_LEN);
-	hex[QS_HEX_LEN] = '\0';
-	*out = (struct qs_ref){.area = len == QS_HEX_LEN ? QS_AREA_OBJ :
-		QS_AREA_KEYS};
-	return qs_unhex(out->name.b, sizeof(out->name.b), hex);
-}
-
 static enum qs_code
-see_trashed(struct filling *filling, int fd, const char *name,
+see_trashed(void *arg, const struct qs_ref *ref, uint64_t ms,
 	struct qs_err *err)
 {
-	struct qs_item item = {.state = QS_ITEM_TRASH}, row;
-	struct stat st;
+	struct filling *filling = arg;
+	struct qs_item item = {.ref = *ref, .state = QS_ITEM_TRASH,
+		.arrived_ms = ms, .state_ms = ms}, row;
 	bool found = false;
-	enum qs_code rc;
-
-	if (!parse_trashed(name, &item.ref) ||
-		fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		!S_ISREG(st.st_mode) ||
-		(uint64_t)st.st_size > scrub_size_max(item.ref.area))
-		return QS_OK;
-	item.ref.size = (uint64_t)st.st_size;
-	item.arrived_ms = item.state_ms = qs_hub_ms(&st.st_ctim);
-	rc = qs_catalogue_get(filling->fill->catalogue, &item.ref, &row,
+	enum qs_code rc = qs_catalogue_get(filling->fill->catalogue, ref, &row,
 		&found, err);
+
 	if (rc != QS_OK || found)
 		return rc;
+	clamp(&item);
 	return put(filling, &item, err);
-}
-
-static enum qs_code
-fill_trash(struct filling *filling, struct qs_err *err)
-{
-	const struct dirent *entry;
-	enum qs_code rc = QS_OK;
-	DIR *stream;
-	int fd = openat(filling->fill->fd, "trash", O_RDONLY | O_DIRECTORY |
-		O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
-		return QS_OK;
-	stream = fd < 0 ? NULL : fdopendir(fd);
-	if (stream == NULL) {
-		rc = qs_fail_errno(err, "list the trash of %s",
-			filling->fill->store->place);
-		qs_fd_close(&fd);
-		return rc;
-	}
-	while (rc == QS_OK && (entry = readdir(stream)) != NULL)
-		rc = see_trashed(filling, fd, entry->d_name, err);
-	(void)closedir(stream);
-	return rc;
 }
 
 /* --------------------------------------------------------------- whole */
@@ -262,7 +219,8 @@ qs_hub_fill(const struct qs_hub_fill *fill, struct qs_err *err)
 	if (rc == QS_OK)
 		rc = flush(filling, err);
 	if (rc == QS_OK)
-		rc = fill_trash(filling, err);
+		rc = qs_store_each_trashed(fill->store, see_trashed, filling,
+			err);
 	if (rc == QS_OK)
 		rc = flush(filling, err);
 	if (rc == QS_OK)

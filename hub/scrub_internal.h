@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the files of scrub share.  A scrub is a pass over the catalogue's rows
- * in the order of their numbers, a batch at a time: threads read the files of a
- * batch (scrub_file.c), the caller's thread then writes down what came of it and
- * repairs (scrub_read.c, scrub_repair.c).  Before the pass, files without a row
- * get one (scrub_fill.c); after it, snapshots are looked at (scrub_log.c).
+ * in the order of their numbers, a batch at a time: threads read the files of
+ * a batch (scrub_file.c), the caller's thread then writes down what came of it
+ * and repairs (scrub_read.c, scrub_repair.c).  Before the pass, files without a
+ * row get one (scrub_fill.c); after it, snapshots are looked at (scrub_log.c).
  */
 #ifndef QS_SCRUB_INTERNAL_H
 #define QS_SCRUB_INTERNAL_H
@@ -50,6 +50,8 @@ QS_MUST_CHECK enum qs_code qs_hub_fill(const struct qs_hub_fill *fill,
 	struct qs_err *err);
 
 /* ------------------------------------------------------------- scrub */
+
+#define SCRUB_FACT_PASS "scrub_pass" /* depth + 1; 0: none was begun */
 
 enum scrub_verdict {
 	SCRUB_UNREAD, /* it was stopped before */

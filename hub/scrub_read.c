@@ -16,7 +16,6 @@
 #define NS 1000000000
 
 #define FACT_CURSOR "scrub_cursor"
-#define FACT_PASS "scrub_pass" /* depth + 1; 0: none was begun */
 #define FACT_PASS_BYTES "scrub_pass_bytes"
 
 struct pass {
@@ -321,7 +320,7 @@ find_place(struct pass *pass, struct qs_err *err)
 		err);
 
 	if (rc == QS_OK)
-		rc = qs_catalogue_fact_get(scrub->catalogue, FACT_PASS,
+		rc = qs_catalogue_fact_get(scrub->catalogue, SCRUB_FACT_PASS,
 			&found_pass, &found, err);
 	if (rc != QS_OK)
 		return rc;
@@ -336,7 +335,7 @@ find_place(struct pass *pass, struct qs_err *err)
 	}
 	rc = save_place(pass, err);
 	if (rc == QS_OK)
-		rc = qs_catalogue_fact_put(scrub->catalogue, FACT_PASS,
+		rc = qs_catalogue_fact_put(scrub->catalogue, SCRUB_FACT_PASS,
 			this_pass, err);
 	return rc;
 }
@@ -361,9 +360,6 @@ scrub_pass(struct scrub *scrub, bool *finished, struct qs_err *err)
 			pass->bytes : 0);
 	if (rc == QS_OK)
 		rc = go_through(pass, finished, err);
-	if (rc == QS_OK && *finished)
-		rc = qs_catalogue_fact_put(scrub->catalogue, FACT_PASS, 0,
-			err);
 	free(pass);
 	return rc;
 }

@@ -31,8 +31,8 @@ for page in $pages; do
 		grep -E "^(\./)?($tops)/[A-Za-z0-9_./*<{\$-]*$" | sort -u || true)
 done
 
-for folder in base crypto chunker store index patterns snapshot cli tests sync \
-	remote-onedrive fuse qubes; do
+for folder in base crypto chunker store index wire patterns snapshot hub cli tests \
+	sync remote-onedrive fuse qubes; do
 	[ -d "$folder" ] || continue
 	if [ ! -f "$folder/README.md" ]; then
 		complain "$folder/README.md: is missing"

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 layers=${1:?usage: check_layers.sh BUILD_DIR}/layers.txt
 
 # cli measures zstd itself in `qstore benchmark`, so it may see it too.
-owners='sodium.h:crypto openssl/:crypto zstd.h:store,cli xxhash.h:store
+owners='sodium.h:crypto openssl/:crypto zstd.h:store,cli xxhash.h:hub seccomp.h:hub
 	sqlite3.h:index archive.h:snapshot archive_entry.h:snapshot
 	curl/:remote-onedrive fuse_lowlevel.h:fuse'
 

@@ -330,5 +330,6 @@ main(void)
 		T(the_files_are_private),
 	};
 
-	return cmocka_run_group_tests_name("catalogue trouble", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("catalogue trouble", tests, NULL,
+		NULL);
 }

@@ -25,7 +25,7 @@ static const char usage[] =
 	"  --rebuild           make the catalogue anew from the files\n"
 	"  --anew              do not go on where the last run stopped\n"
 	"  --max-duration 1h   stop then; the next run goes on\n"
-	"  --threads N         that many at once (one per processor, at most 8)\n"
+	"  --threads N         at once (one per processor, at most 8)\n"
 	"  --repair-from URL   fetch good copies from there\n"
 	"  --hub DIR           where the folders are (~/qstore)\n"
 	"  --json              a line of JSON for each finding, and a summary\n"

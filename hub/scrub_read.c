@@ -86,9 +86,13 @@ mend(struct pass *pass, const struct scrub_job *job, bool is_gone,
 		return rc;
 	if (repaired) {
 		struct scrub_job good = {.item = job->item};
+		struct qs_hub_path path = qs_hub_path(ref);
+		struct stat st;
 
-		/* Its size and XXH3 are for the next pass to find out. */
-		good.size = ref->size;
+		/* Its XXH3 is as it was, or for the next pass to find out. */
+		good.size = fstatat(scrub->fd, path.text, &st,
+			AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size :
+			ref->size;
 		write_down(pass, &good, QS_ITEM_HERE);
 		scrub_tell(scrub, QS_FINDING_REPAIRED, ref, is_gone ?
 			"%s was missing; a good copy was fetched" :

@@ -136,9 +136,22 @@ place_record(const struct scrub *scrub, int dir_fd, const char *name,
 	return rc;
 }
 
+/* A file system without locks: as good as it can be. */
+static enum qs_code
+lock(int fd, int operation, struct qs_err *err)
+{
+	while (flock(fd, operation) != 0) {
+		if (errno == ENOTSUP || errno == ENOLCK || errno == ENOSYS)
+			return QS_OK;
+		if (errno != EINTR)
+			return qs_fail_errno(err, "lock the log");
+	}
+	return QS_OK;
+}
+
 /*
  * Not an append: its place may be in the middle of its device's log, and its
- * NAME has been checked.  Under the lock that writers of the log take.
+ * NAME has been checked.  Under the locks that writers of the log take.
  */
 static enum qs_code
 put_record(struct scrub *scrub, const struct qs_ref *ref, struct qs_span bytes,
@@ -146,7 +159,7 @@ put_record(struct scrub *scrub, const struct qs_ref *ref, struct qs_span bytes,
 {
 	struct qs_hub_path path = qs_hub_path(ref), dir = path;
 	char *slash = strrchr(dir.text, '/');
-	int fd = -1;
+	int fd = -1, log_fd = -1;
 	enum qs_code rc = make_dir(scrub, "log", err);
 
 	*slash = '\0';
@@ -154,17 +167,21 @@ put_record(struct scrub *scrub, const struct qs_ref *ref, struct qs_span bytes,
 		rc = make_dir(scrub, dir.text, err);
 	if (rc == QS_OK)
 		rc = qs_dir_open(scrub->fd, dir.text, &fd, err);
-	if (rc != QS_OK)
-		return rc;
-	while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
-		continue;
-	rc = put_away(scrub, ref, err);
+	if (rc == QS_OK)
+		rc = qs_dir_open(scrub->fd, "log", &log_fd, err);
+	if (rc == QS_OK)
+		rc = lock(log_fd, LOCK_SH, err);
+	if (rc == QS_OK)
+		rc = lock(fd, LOCK_EX, err);
+	if (rc == QS_OK)
+		rc = put_away(scrub, ref, err);
 	if (rc == QS_OK)
 		rc = place_record(scrub, fd, path.text + (slash - dir.text) +
 			1, bytes, err);
 	if (rc == QS_OK)
-		rc = sync_dir(scrub, "log", err);
+		rc = qs_fd_sync(log_fd, err);
 	qs_fd_close(&fd);
+	qs_fd_close(&log_fd);
 	return rc;
 }
 

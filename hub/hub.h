@@ -180,7 +180,9 @@ struct qs_scrub_result {
 
 /*
  * Look at every file of the folder at path, and at its log.  Findings are not
- * failures.
+ * failures.  QS_EBUSY when another scrub of it runs.  The calls of finding come
+ * from this thread.  In a pass that was resumed result.damaged and .missing
+ * count what its earlier runs have found, too.
  */
 QS_MUST_CHECK enum qs_code qs_scrub(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
@@ -235,12 +237,17 @@ struct qs_hub_status { /* of one folder; owned texts in place */
 	uint64_t trash_objects, trash_bytes;
 	uint64_t last_record_ms; /* arrival of the newest SNAPSHOT; 0: none */
 	uint64_t last_scrub_ms, scrub_findings; /* last one that finished */
-	uint64_t backlog; /* arrivals that the Transfer qube has not asked for */
+	/*
+	 * Arrivals that the Transfer qube has not asked for, at most;
+	 * UINT64_MAX: it never asked for any.
+	 */
+	uint64_t backlog;
 	uint64_t refused; /* typed refusals since the catalogue was made */
 	uint64_t hold_until_ms;
 	bool has_catalogue;
 };
 
+/* name and quota are for the caller to fill in. */
 QS_MUST_CHECK enum qs_code qs_hub_status(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_hub_status *out, struct qs_err *err);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hub/scrub_internal.h"
 #include "hub/serve_internal.h"
 
 #define SEATS_DEFAULT 16
@@ -18,64 +19,19 @@
 /* ------------------------------------------------------------ catalogue */
 
 /* Rows for what was there before there was a catalogue. */
-struct filling {
-	struct qs_store *store;
-	struct qs_catalogue *catalogue;
-	struct qs_item items[64];
-	size_t count;
-};
-
-static enum qs_code
-fill(struct filling *filling, struct qs_err *err)
-{
-	enum qs_code rc = qs_catalogue_add(filling->catalogue, filling->items,
-		filling->count, err);
-
-	filling->count = 0;
-	return rc;
-}
-
-static enum qs_code
-take_file(void *arg, const struct qs_ref *ref, struct qs_err *err)
-{
-	struct filling *filling = arg;
-	struct qs_item *item;
-	enum qs_code rc;
-
-	if (ref->foreign != NULL)
-		return QS_OK;
-	item = &filling->items[filling->count];
-	*item = (struct qs_item){.ref = *ref};
-	rc = qs_store_arrived(filling->store, ref, &item->arrived_ms, err);
-	if (rc == QS_ENOTFOUND) /* it was taken away meanwhile */
-		return QS_OK;
-	if (rc != QS_OK)
-		return rc;
-	if (++filling->count < sizeof(filling->items) /
-		sizeof(filling->items[0]))
-		return QS_OK;
-	return fill(filling, err);
-}
-
-/* Objects before the records that name them, as if they came like that. */
 static enum qs_code
 fill_catalogue(struct served *served, struct qs_err *err)
 {
-	static const enum qs_area areas[] = {QS_AREA_KEYS, QS_AREA_OBJ,
-		QS_AREA_LOG};
-	struct filling filling = {
+	struct qs_hub_fill fill = {
 		.store = served->store,
 		.catalogue = served->catalogue,
+		.fd = -1,
 	};
-	enum qs_code rc = QS_OK;
+	enum qs_code rc = qs_dir_open(served->hub_fd, "..", &fill.fd, err);
 
-	for (size_t i = 0; rc == QS_OK && i < sizeof(areas) /
-		sizeof(areas[0]); i++) {
-		rc = served->store->ops->list(served->store->self, areas[i],
-			take_file, &filling, err);
-		if (rc == QS_OK && filling.count > 0)
-			rc = fill(&filling, err);
-	}
+	if (rc == QS_OK)
+		rc = qs_hub_fill(&fill, err);
+	qs_fd_close(&fill.fd);
 	return rc;
 }
 

@@ -62,15 +62,12 @@ note_snapshot(struct qs_catalogue_change *change, const struct qs_item *item)
 
 /* -------------------------------------------------------- one by one */
 
-/* The sizes of a folder's files must add up. */
-#define SIZE_MAX_OF_ROW ((uint64_t)1 << 48)
-
 static enum qs_code
 check_item(const struct qs_item *item, struct qs_err *err)
 {
 	if (item->ref.area < QS_AREA_KEYS || item->ref.area > QS_AREA_OBJ ||
 		item->state > QS_ITEM_MISSING ||
-		item->ref.size > SIZE_MAX_OF_ROW)
+		item->ref.size > QS_CATALOGUE_SIZE_MAX)
 		return qs_fail(err, QS_EINVAL, "the catalogue has no place for "
 			"such a file");
 	return QS_OK;

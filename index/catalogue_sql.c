@@ -6,7 +6,7 @@
 	"number, key, size, arrived, xxh3, state, state_ms, record_type"
 
 static const char *const sql[QS_CAT_STATEMENTS] = {
-	/* IMMEDIATE: one that began reading can't wait for its turn to write. */
+	/* IMMEDIATE: one that began reading could not wait for its turn. */
 	[QS_CAT_BEGIN] = "BEGIN IMMEDIATE",
 	[QS_CAT_COMMIT] = "COMMIT",
 	[QS_CAT_ROLLBACK] = "ROLLBACK",

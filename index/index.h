@@ -200,11 +200,13 @@ enum qs_item_state {
 	QS_ITEM_MISSING = 3,
 };
 
+#define QS_CATALOGUE_SIZE_MAX ((uint64_t)1 << 40) /* so that they add up */
+
 struct qs_item { /* a row */
 	struct qs_ref ref;     /* area, name, device, seq, size */
 	uint64_t number;       /* of arrival; given by the catalogue */
 	uint64_t arrived_ms;
-	uint64_t xxh3;         /* XXH3-64 of the bytes; has_xxh3 false: unknown */
+	uint64_t xxh3;         /* XXH3-64 of the bytes, where has_xxh3 */
 	bool has_xxh3;
 	enum qs_item_state state;
 	uint64_t state_ms;     /* since when */

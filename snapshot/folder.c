@@ -130,6 +130,16 @@ out:
 	return rc;
 }
 
+static void
+free_snapshots(struct qs_snapshot **snapshots, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		qs_snapshot_clear(snapshots[i]);
+		free(snapshots[i]);
+	}
+	free(snapshots);
+}
+
 void
 qs_folder_clear_log(struct qs_folder *folder)
 {
@@ -138,28 +148,26 @@ qs_folder_clear_log(struct qs_folder *folder)
 		qs_cover_clear(&folder->chains[i].cover);
 	}
 	free(folder->chains);
-	for (size_t i = 0; i < folder->snapshot_count; i++) {
-		qs_snapshot_clear(folder->snapshots[i]);
-		free(folder->snapshots[i]);
-	}
-	free(folder->snapshots);
+	free_snapshots(folder->snapshots, folder->snapshot_count);
+	free_snapshots(folder->forgotten, folder->forgotten_count);
 	free(folder->retired);
 	free(folder->marks);
 	free(folder->mark_met);
 	folder->chains = NULL;
-	folder->snapshots = NULL;
+	folder->snapshots = folder->forgotten = NULL;
 	folder->retired = NULL;
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	folder->chain_count = folder->chain_cap = 0;
 	folder->snapshot_count = folder->snapshot_cap = 0;
+	folder->forgotten_count = 0;
 	folder->retired_count = folder->retired_cap = 0;
 	folder->mark_count = 0;
 	folder->retire_seen = folder->note_ms = folder->last_seq = 0;
 	folder->has_genesis = folder->marks_unknown = false;
 	folder->has_newer = false;
 	folder->is_certified = folder->is_revoked = false;
-	folder->refuse.code = QS_OK;
+	folder->refuse.code = folder->blind.code = QS_OK;
 }
 
 void

@@ -14,11 +14,13 @@
 #define QS_ROOT_DEPTH_MAX 8
 #define QS_COVER_MAX (1u << 20) /* index chunks, and direct packs */
 #define QS_HEADS_MAX 65536u
+#define QS_TURNS_MAX 65536u
 #define QS_PAYLOAD_VERSION 1
 #define QS_SNAPSHOT_HEAD 48 /* time, parent, uid, gid */
 #define QS_TOTALS_LEN 128
 #define QS_INDEX_AT_LEN 72
 #define QS_HEAD_LEN 56
+#define QS_TURN_LEN 40
 
 /* GENESIS payload, docs/FORMAT.md "GENESIS payload". */
 #define QS_GENESIS_LEN 64
@@ -81,8 +83,15 @@ struct qs_folder {
 	struct qs_chain *chains;
 	size_t chain_count, chain_cap;
 	/* Pointers, so that what was lent stays where it is. */
-	struct qs_snapshot **snapshots;
+	struct qs_snapshot **snapshots; /* those that are remembered */
 	size_t snapshot_count, snapshot_cap;
+	struct qs_snapshot **forgotten; /* the others, oldest first as well */
+	size_t forgotten_count;
+	/*
+	 * Code: why not every snapshot is known that there may be (the first
+	 * reason): then nobody can say what none of them needs.
+	 */
+	struct qs_err blind;
 	struct qs_retired *retired; /* sorted by name */
 	size_t retired_count, retired_cap;
 	uint64_t retire_seen; /* highest seq of a RETIRE record; 0: none */

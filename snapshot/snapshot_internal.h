@@ -26,15 +26,25 @@ struct qs_cover { /* owned */
 
 void qs_cover_clear(struct qs_cover *cover);
 
+struct qs_turn { /* a snapshot that is forgotten, or remembered again */
+	struct qs_name record;
+	bool is_forgotten;
+};
+
 /* A SNAPSHOT record's payload, docs/FORMAT.md "Snapshot payload". */
 struct qs_payload {
-	enum { QS_PAYLOAD_SNAPSHOT = 1, QS_PAYLOAD_NOTE = 2 } kind;
+	enum {
+		QS_PAYLOAD_SNAPSHOT = 1, QS_PAYLOAD_NOTE = 2,
+		QS_PAYLOAD_TURNS = 3,
+	} kind;
 	struct qs_snapshot snapshot; /* owned; record, device, seq unset */
 	struct qs_cover cover;       /* owned */
 	struct qs_mark *heads;       /* owned: other devices' heads seen */
 	size_t head_count;
 	/* NOTE: the tags of another snapshot from now on */
 	struct qs_name note_record;
+	struct qs_turn *turns; /* TURNS: owned, by ascending name */
+	size_t turn_count;
 };
 
 QS_MUST_CHECK enum qs_code qs_payload_encode(const struct qs_payload *payload,

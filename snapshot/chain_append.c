@@ -183,14 +183,13 @@ encode(struct qs_folder *folder, const struct qs_sign_key *signer,
 		.seq = chain->has_head ? chain->head.seq + 1 : 0,
 		.time_ms = (uint64_t)(qs_now_ns() / 1000000),
 		.public_body = draft->body,
+		.retire_seen = qs_folder_retire_seen(folder),
 	};
 	struct qs_buf payload = {0};
 	enum qs_code rc = QS_OK;
 
 	if (record.time_ms < draft->not_before_ms)
 		record.time_ms = draft->not_before_ms;
-	if (folder->retire_seen <= UINT32_MAX)
-		record.retire_seen = (uint32_t)folder->retire_seen;
 	if (chain->has_head)
 		record.prev = chain->head.name;
 	if (draft->payload != NULL)
@@ -248,10 +247,13 @@ qs_chain_append(struct qs_folder *folder, const struct qs_sign_key *signer,
 {
 	struct qs_buf moved = {0};
 	struct qs_name sent = {{0}};
+	struct qs_name walked = {{0}};
 	struct qs_chain *chain;
 	enum qs_code rc = qs_folder_chain_make(folder, signer->pk, &chain,
 		err);
 
+	if (rc == QS_OK && chain->has_head)
+		walked = chain->head.name;
 	for (int tries = 0; rc == QS_OK; tries++) {
 		rc = refresh(folder, signer, chain, &moved, err);
 		if (rc != QS_OK)
@@ -260,6 +262,12 @@ qs_chain_append(struct qs_folder *folder, const struct qs_sign_key *signer,
 		if (tries > 0 && chain->has_head &&
 			qs_name_compare(&chain->head.name, &sent) == 0)
 			break;
+		if (draft->is_exact && chain->has_head &&
+			qs_name_compare(&chain->head.name, &walked) != 0) {
+			rc = qs_fail(err, QS_ECONFLICT, "the log of this key "
+				"has moved");
+			break;
+		}
 		rc = send(folder, signer, chain, draft, &moved, &sent, err);
 		if (rc != QS_ECONFLICT || tries + 1 == TRIES)
 			break;

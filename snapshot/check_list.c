@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "snapshot/check_internal.h"
+#include "snapshot/folder_internal.h"
 
 static enum qs_code
 append(struct check *check, const struct check_pack *pack,
@@ -113,6 +114,21 @@ see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	return QS_OK;
 }
 
+/* What is retired may be there or not: nothing is built upon it. */
+static void
+drop_retired(struct check *check)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < check->count; i++) {
+		if (check->packs[i].number != 0 ||
+			!qs_is_retired(check->folder, &check->packs[i].name))
+			check->packs[left++] = check->packs[i];
+	}
+	check->count = left;
+	check->result.packs = left;
+}
+
 static bool
 is_class_size(uint64_t size)
 {
@@ -163,5 +179,8 @@ check_list(struct check *check, struct qs_err *err)
 	check->result.packs = check->count;
 	rc = check->store->ops->list(check->store->self, QS_AREA_OBJ,
 		see_object, check, err);
-	return rc == QS_OK ? check_sizes(check, err) : rc;
+	if (rc != QS_OK)
+		return rc;
+	drop_retired(check);
+	return check_sizes(check, err);
 }

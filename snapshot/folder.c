@@ -150,20 +150,20 @@ qs_folder_clear_log(struct qs_folder *folder)
 	free(folder->chains);
 	free_snapshots(folder->snapshots, folder->snapshot_count);
 	free_snapshots(folder->forgotten, folder->forgotten_count);
-	free(folder->retired);
+	qs_retirement_free(folder->retirement);
+	qs_buf_clear(&folder->dropped);
 	free(folder->marks);
 	free(folder->mark_met);
 	folder->chains = NULL;
 	folder->snapshots = folder->forgotten = NULL;
-	folder->retired = NULL;
+	folder->retirement = NULL;
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	folder->chain_count = folder->chain_cap = 0;
 	folder->snapshot_count = folder->snapshot_cap = 0;
 	folder->forgotten_count = 0;
-	folder->retired_count = folder->retired_cap = 0;
 	folder->mark_count = 0;
-	folder->retire_seen = folder->note_ms = folder->last_seq = 0;
+	folder->note_ms = folder->last_seq = 0;
 	folder->has_genesis = folder->marks_unknown = false;
 	folder->has_newer = false;
 	folder->is_certified = folder->is_revoked = false;
@@ -329,6 +329,43 @@ qs_folder_sort_snapshots(struct qs_folder *folder)
 	if (folder->snapshot_count > 1)
 		qsort(folder->snapshots, folder->snapshot_count,
 			sizeof(struct qs_snapshot *), by_time);
+	if (folder->forgotten_count > 1)
+		qsort(folder->forgotten, folder->forgotten_count,
+			sizeof(struct qs_snapshot *), by_time);
+}
+
+enum qs_code
+qs_folder_part_forgotten(struct qs_folder *folder, struct qs_err *err)
+{
+	const size_t all = folder->snapshot_count + folder->forgotten_count;
+	struct qs_snapshot **here = calloc(all + 1, sizeof(*here));
+	struct qs_snapshot **gone = calloc(all + 1, sizeof(*gone));
+	size_t here_count = 0, gone_count = 0;
+
+	if (here == NULL || gone == NULL) {
+		free(here);
+		free(gone);
+		return qs_fail_nomem(err, "reading the log");
+	}
+	for (size_t i = 0; i < all; i++) {
+		struct qs_snapshot *snapshot = i < folder->snapshot_count ?
+			folder->snapshots[i] :
+			folder->forgotten[i - folder->snapshot_count];
+
+		if (snapshot->is_forgotten)
+			gone[gone_count++] = snapshot;
+		else
+			here[here_count++] = snapshot;
+	}
+	free(folder->snapshots);
+	free(folder->forgotten);
+	folder->snapshots = here;
+	folder->snapshot_count = here_count;
+	folder->snapshot_cap = all + 1;
+	folder->forgotten = gone;
+	folder->forgotten_count = gone_count;
+	qs_folder_sort_snapshots(folder);
+	return QS_OK;
 }
 
 size_t

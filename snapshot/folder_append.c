@@ -139,6 +139,7 @@ qs_folder_log_payload(struct qs_folder *folder, struct qs_payload *payload,
 		.body = body,
 		.payload = make_payload,
 		.arg = &job,
+		.is_exact = payload->is_exact,
 	};
 	struct qs_mark mark;
 	struct qs_err fault;

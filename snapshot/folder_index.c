@@ -87,32 +87,6 @@ tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)
 	return kept;
 }
 
-/* A pack that is on its way out must not be deduplicated against. */
-static enum qs_code
-forget_retired(struct qs_folder *folder, struct qs_err *err)
-{
-	const struct qs_chain *admin = qs_folder_chain(folder,
-		qs_keys_adm_pk(folder->keys));
-
-	for (size_t i = 0; i < folder->retired_count; i++) {
-		const struct qs_retired *retired = &folder->retired[i];
-		bool has;
-		enum qs_code rc;
-
-		if (retired->is_listed_again || (admin != NULL &&
-			admin->is_seen && retired->seq <= admin->seen))
-			continue;
-		rc = qs_index_has_packs(folder->index, &retired->name, 1,
-			&has, err);
-		if (rc == QS_OK && has)
-			rc = qs_index_forget(folder->index, &retired->name,
-				err);
-		if (rc != QS_OK)
-			return rc;
-	}
-	return QS_OK;
-}
-
 static enum qs_code
 look_up(struct sync *sync, struct qs_err *err)
 {
@@ -296,8 +270,10 @@ finish(struct sync *sync, struct qs_err *err)
 	enum qs_code rc = QS_OK;
 
 	/* Too many to remember: then the records are not seen yet. */
-	if (sync->absent.len / 32 > ABSENT_MAX)
-		return qs_index_commit(folder->index, err);
+	if (sync->absent.len / 32 > ABSENT_MAX) {
+		rc = qs_disputed_list(folder, err);
+		return rc == QS_OK ? qs_index_commit(folder->index, err) : rc;
+	}
 	if (sync->had_absent || sync->absent.len > 0)
 		rc = qs_index_fact_put(folder->index, ABSENT_KEY,
 			qs_buf_span(&sync->absent), err);
@@ -316,6 +292,8 @@ finish(struct sync *sync, struct qs_err *err)
 		rc = qs_index_unlogged_drop(folder->index,
 			(const struct qs_name *)sync->listed.data,
 			sync->listed.len / 32, err);
+	if (rc == QS_OK)
+		rc = qs_disputed_list(folder, err);
 	if (rc == QS_OK)
 		rc = qs_index_commit(folder->index, err);
 	return rc;
@@ -432,7 +410,9 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 		rc = add_absent(folder, wanted, err);
 	sync.had_absent = wanted->len != fresh_len;
 	if (rc == QS_OK)
-		rc = forget_retired(folder, err);
+		rc = qs_disputed_want(folder, wanted, err);
+	if (rc == QS_OK)
+		rc = qs_retired_forget(folder, err);
 	if (rc != QS_OK)
 		goto out;
 	sync.names = (struct qs_name *)wanted->data;

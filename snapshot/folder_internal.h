@@ -47,13 +47,6 @@ struct qs_chain {
 	uint8_t seen_sum[32]; /* of the records up to there, as they were */
 };
 
-/* A name in a RETIRE record. */
-struct qs_retired {
-	struct qs_name name;
-	uint64_t seq;
-	bool is_listed_again; /* by a snapshot that knew of its retirement */
-};
-
 struct qs_folder {
 	struct qs_store *store;
 	struct qs_keys *keys;
@@ -92,10 +85,9 @@ struct qs_folder {
 	 * reason): then nobody can say what none of them needs.
 	 */
 	struct qs_err blind;
-	struct qs_retired *retired; /* sorted by name */
-	size_t retired_count, retired_cap;
-	uint64_t retire_seen; /* highest seq of a RETIRE record; 0: none */
-	uint64_t note_ms;     /* the latest time of a note */
+	struct qs_retirement *retirement; /* NULL before the first walk */
+	struct qs_buf dropped; /* key slots that this process retired */
+	uint64_t note_ms;      /* the latest time of a note */
 
 	/* What the log's listing came to when it was reloaded last. */
 	bool has_listing;
@@ -133,7 +125,11 @@ QS_MUST_CHECK enum qs_code qs_chain_extend(struct qs_chain *chain,
 /* Takes what the snapshot holds (not the struct itself). */
 QS_MUST_CHECK enum qs_code qs_folder_add_snapshot(struct qs_folder *folder,
 	struct qs_snapshot *snapshot, struct qs_err *err);
+/* Also of what is forgotten. */
 void qs_folder_sort_snapshots(struct qs_folder *folder);
+/* Those that are forgotten to the forgotten, the others to the snapshots. */
+QS_MUST_CHECK enum qs_code qs_folder_part_forgotten(struct qs_folder *folder,
+	struct qs_err *err);
 /* Room for one more item; *array may move. */
 QS_MUST_CHECK enum qs_code qs_array_room(void *array_pointer, size_t count,
 	size_t *cap, size_t item_size, struct qs_err *err);
@@ -143,6 +139,14 @@ size_t qs_names_sort(struct qs_name *names, size_t count);
 /* "2026-11-20 10:15 UTC" */
 #define QS_TIME_TEXT 40
 void qs_time_text(uint64_t time_ms, char out[static QS_TIME_TEXT]);
+
+/* folder_find.c */
+
+/* By 4 to 64 hex digits; what: "snapshot", for messages. */
+QS_MUST_CHECK enum qs_code qs_snapshots_find(
+	struct qs_snapshot *const *snapshots, size_t count, const char *what,
+	const char *text, const struct qs_snapshot **out,
+	struct qs_err *err);
 
 /* folder_state.c */
 
@@ -217,15 +221,32 @@ void qs_marks_check(struct qs_folder *folder);
 
 /* folder_retired.c */
 
-QS_MUST_CHECK enum qs_code qs_retired_add(struct qs_folder *folder,
-	const struct qs_record *record, struct qs_err *err);
-/* After the admin's chain and before it is asked. */
-void qs_retired_sort(struct qs_folder *folder);
-/* A snapshot's names; those it lists knowingly again are in use again. */
-void qs_retired_relist(struct qs_folder *folder,
-	const struct qs_record *record);
+/* An object: nothing that is written now may build upon it. */
 bool qs_is_retired(const struct qs_folder *folder,
 	const struct qs_name *name);
+bool qs_is_slot_retired(const struct qs_folder *folder,
+	const struct qs_name *name);
+/* What a record that is written now says it knows; 0: of none. */
+uint32_t qs_folder_retire_seen(const struct qs_folder *folder);
+/*
+ * The body of a RETIRE with these names (ascending): what this folder object
+ * has seen of every signer, appended to out.
+ */
+QS_MUST_CHECK enum qs_code qs_folder_retire_body(
+	const struct qs_folder *folder, struct qs_span names,
+	struct qs_buf *out, struct qs_err *err);
+/* Packs that are retired leave the index. */
+QS_MUST_CHECK enum qs_code qs_retired_forget(struct qs_folder *folder,
+	struct qs_err *err);
+/*
+ * Packs that a RETIRE names which does not count: they are in use, so the index
+ * has them (those it lacks are appended to wanted) ...
+ */
+QS_MUST_CHECK enum qs_code qs_disputed_want(struct qs_folder *folder,
+	struct qs_buf *wanted, struct qs_err *err);
+/* ... and since our records will say that we know of it, list them again. */
+QS_MUST_CHECK enum qs_code qs_disputed_list(struct qs_folder *folder,
+	struct qs_err *err);
 /* Tell of key slots that are retired and in the store all the same. */
 QS_MUST_CHECK enum qs_code qs_retired_slots_check(struct qs_folder *folder,
 	struct qs_err *err);
@@ -295,6 +316,7 @@ struct qs_draft {
 	void *arg;
 	struct qs_span fixed; /* the payload, without that function */
 	uint64_t not_before_ms; /* its time is at least this */
+	bool is_exact; /* QS_ECONFLICT when the chain is not as walked */
 };
 
 /*

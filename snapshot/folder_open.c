@@ -238,7 +238,8 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 	folder->forgotten_count = 0;
 	folder->chains = NULL;
 	folder->snapshots = folder->forgotten = NULL;
-	folder->retired = NULL;
+	folder->retirement = NULL;
+	folder->dropped = (struct qs_buf){0};
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	qs_folder_clear_log(folder);

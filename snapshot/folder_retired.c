@@ -1,103 +1,154 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Names that the admin has retired: objects that must not be built upon any
- * more, and key slots that must not be there any more.  A snapshot that lists
- * a name and says that it knows of the retirement has stored it again.
+ * What the log says is retired, as the index and this machine's records go by
+ * it: packs that must not be built upon any more, and key slots that must not
+ * be there any more.
+ *
+ * A record says that it knows of a RETIRE; by that its writer promises that it
+ * needs nothing which the RETIRE names and he has not listed after it.  So a
+ * pack that is retired leaves the index, and one that is not, because the
+ * RETIRE does not count here (it may elsewhere), is listed again.
  */
 #include <stdlib.h>
 
 #include "snapshot/folder_internal.h"
 
-enum qs_code
-qs_retired_add(struct qs_folder *folder, const struct qs_record *record,
-	struct qs_err *err)
-{
-	for (size_t at = 0; at + 32 <= record->public_body.len; at += 32) {
-		struct qs_retired *retired;
-		enum qs_code rc = qs_array_room(&folder->retired,
-			folder->retired_count, &folder->retired_cap,
-			sizeof(*folder->retired), err);
-
-		if (rc != QS_OK)
-			return rc;
-		retired = &folder->retired[folder->retired_count++];
-		memcpy(retired->name.b, record->public_body.data + at, 32);
-		retired->seq = record->seq;
-		retired->is_listed_again = false;
-	}
-	if (record->seq > folder->retire_seen)
-		folder->retire_seen = record->seq;
-	return QS_OK;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct qs_retired *left = (const struct qs_retired *)a;
-	const struct qs_retired *right = (const struct qs_retired *)b;
-	int order = qs_name_compare(&left->name, &right->name);
-
-	if (order != 0)
-		return order;
-	/* The newest retirement of a name first: that one counts. */
-	return left->seq > right->seq ? -1 : left->seq < right->seq;
-}
-
-void
-qs_retired_sort(struct qs_folder *folder)
-{
-	struct qs_retired *items = folder->retired;
-	size_t kept = 0;
-
-	if (folder->retired_count == 0)
-		return;
-	qsort(items, folder->retired_count, sizeof(*items), by_name);
-	for (size_t i = 1; i < folder->retired_count; i++) {
-		if (qs_name_compare(&items[kept].name, &items[i].name) != 0)
-			items[++kept] = items[i];
-	}
-	folder->retired_count = kept + 1;
-}
-
-static struct qs_retired *
-find(const struct qs_folder *folder, const uint8_t name[static 32])
-{
-	size_t low = 0, high = folder->retired_count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = memcmp(folder->retired[mid].name.b, name, 32);
-
-		if (order == 0)
-			return &folder->retired[mid];
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
-}
-
-void
-qs_retired_relist(struct qs_folder *folder, const struct qs_record *record)
-{
-	if (folder->retired_count == 0 || record->retire_seen == 0)
-		return;
-	for (size_t at = 0; at + 32 <= record->public_body.len; at += 32) {
-		struct qs_retired *retired = find(folder,
-			record->public_body.data + at);
-
-		if (retired != NULL && record->retire_seen >= retired->seq)
-			retired->is_listed_again = true;
-	}
-}
-
 bool
 qs_is_retired(const struct qs_folder *folder, const struct qs_name *name)
 {
-	const struct qs_retired *retired = find(folder, name->b);
+	return folder->retirement != NULL &&
+		qs_retirement_has(folder->retirement, name, NULL);
+}
 
-	return retired != NULL && !retired->is_listed_again;
+bool
+qs_is_slot_retired(const struct qs_folder *folder, const struct qs_name *name)
+{
+	for (size_t at = 0; at + 32 <= folder->dropped.len; at += 32) {
+		if (memcmp(folder->dropped.data + at, name->b, 32) == 0)
+			return true;
+	}
+	return folder->retirement != NULL &&
+		qs_retirement_has_slot(folder->retirement, name, NULL);
+}
+
+uint32_t
+qs_folder_retire_seen(const struct qs_folder *folder)
+{
+	struct qs_name newest;
+
+	if (folder->retirement == NULL ||
+		!qs_retirement_newest(folder->retirement, &newest))
+		return 0;
+	return qs_retire_seen(&newest);
+}
+
+/* --------------------------------------------------------------- a RETIRE */
+
+static int
+by_device(const void *a, const void *b)
+{
+	return memcmp(((const struct qs_mark *)a)->device,
+		((const struct qs_mark *)b)->device, QS_DEVICE_LEN);
+}
+
+enum qs_code
+qs_folder_retire_body(const struct qs_folder *folder, struct qs_span names,
+	struct qs_buf *out, struct qs_err *err)
+{
+	struct qs_mark *heads = calloc(folder->chain_count + 1,
+		sizeof(*heads));
+	size_t count = 0;
+	enum qs_code rc;
+
+	if (heads == NULL)
+		return qs_fail_nomem(err, "retiring something");
+	for (size_t i = 0; i < folder->chain_count; i++) {
+		if (folder->chains[i].has_head)
+			heads[count++] = folder->chains[i].head;
+	}
+	qsort(heads, count, sizeof(*heads), by_device);
+	rc = qs_retire_encode(heads, count, names, out, err);
+	free(heads);
+	return rc;
+}
+
+/* -------------------------------------------------------------- the index */
+
+#define FORGOTTEN_KEY "retired" /* a sum of the names that were forgotten */
+
+enum qs_code
+qs_retired_forget(struct qs_folder *folder, struct qs_err *err)
+{
+	size_t count = qs_retirement_count(folder->retirement);
+	const struct qs_name *names = count == 0 ? NULL :
+		qs_retirement_name(folder->retirement, 0);
+	struct qs_buf before = {0};
+	uint8_t sum[32];
+	bool found;
+	enum qs_code rc = qs_index_fact_get(folder->index, FORGOTTEN_KEY,
+		&before, &found, err);
+
+	if (rc != QS_OK || (!found && count == 0))
+		goto out;
+	/* They may be many, and mostly are the same as last time. */
+	qs_hash_plain(sum, sizeof(sum), qs_span(names, count * 32));
+	if (found && before.len == sizeof(sum) &&
+		memcmp(before.data, sum, sizeof(sum)) == 0)
+		goto out;
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		bool has;
+
+		rc = qs_index_has_packs(folder->index, &names[i], 1, &has,
+			err);
+		if (rc == QS_OK && has)
+			rc = qs_index_forget(folder->index, &names[i], err);
+	}
+	if (rc == QS_OK)
+		rc = qs_index_fact_put(folder->index, FORGOTTEN_KEY,
+			qs_span(sum, sizeof(sum)), err);
+out:
+	qs_buf_clear(&before);
+	return rc;
+}
+
+enum qs_code
+qs_disputed_want(struct qs_folder *folder, struct qs_buf *wanted,
+	struct qs_err *err)
+{
+	size_t count = qs_retirement_disputed_count(folder->retirement);
+	enum qs_code rc = QS_OK;
+
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		const struct qs_name *name = qs_retirement_disputed(
+			folder->retirement, i);
+		bool has;
+
+		rc = qs_index_has_packs(folder->index, name, 1, &has, err);
+		if (rc == QS_OK && !has)
+			rc = qs_buf_append(wanted, name->b, 32, err);
+	}
+	return rc;
+}
+
+enum qs_code
+qs_disputed_list(struct qs_folder *folder, struct qs_err *err)
+{
+	size_t count = qs_retirement_disputed_count(folder->retirement);
+	enum qs_code rc = QS_OK;
+
+	if (qs_folder_retire_seen(folder) == 0)
+		return QS_OK;
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		const struct qs_name *name = qs_retirement_disputed(
+			folder->retirement, i);
+		bool has;
+
+		rc = qs_index_has_packs(folder->index, name, 1, &has, err);
+		if (rc == QS_OK && has)
+			rc = qs_index_unlogged_add(folder->index, name, 1,
+				err);
+	}
+	return rc;
 }
 
 /* -------------------------------------------------------- retired slots */
@@ -110,7 +161,7 @@ check_slot(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	char hex[QS_HEX_LEN + 1];
 
 	(void)err;
-	if (ref->foreign != NULL || !qs_is_retired(folder, &ref->name))
+	if (ref->foreign != NULL || !qs_is_slot_retired(folder, &ref->name))
 		return QS_OK;
 	qs_hex(hex, ref->name.b, 32);
 	(void)qs_fail(&trouble, QS_EROLLBACK, "key slot %.16s was removed and "
@@ -124,8 +175,6 @@ check_slot(void *arg, const struct qs_ref *ref, struct qs_err *err)
 enum qs_code
 qs_retired_slots_check(struct qs_folder *folder, struct qs_err *err)
 {
-	if (folder->retired_count == 0)
-		return QS_OK;
 	return folder->store->ops->list(folder->store->self, QS_AREA_KEYS,
 		check_slot, folder, err);
 }

@@ -83,7 +83,7 @@ check_others(const struct removal *removal, struct qs_err *err)
 		const struct qs_name *name = &list.slots[i].name;
 
 		is_other |= qs_name_compare(name, removal->name) != 0 &&
-			!qs_is_retired(folder, name);
+			!qs_is_slot_retired(folder, name);
 	}
 	qs_slots_clear(&list);
 	if (is_other)
@@ -97,25 +97,24 @@ static enum qs_code
 retire(struct qs_folder *folder, const struct qs_name *name,
 	struct qs_err *err)
 {
-	struct qs_draft draft = {
-		.type = QS_RECORD_RETIRE,
-		.body = qs_span(name->b, sizeof(name->b)),
-	};
-	struct qs_record record = {.public_body = draft.body};
+	struct qs_draft draft = {.type = QS_RECORD_RETIRE};
+	struct qs_buf body = {0};
 	struct qs_mark mark;
 	int lock = -1;
-	enum qs_code rc = qs_state_lock(folder, &lock, err);
+	enum qs_code rc = qs_folder_retire_body(folder,
+		qs_span(name->b, sizeof(name->b)), &body, err);
 
+	draft.body = qs_buf_span(&body);
+	if (rc == QS_OK)
+		rc = qs_state_lock(folder, &lock, err);
 	if (rc == QS_OK)
 		rc = qs_chain_append(folder, qs_keys_admin(folder->keys),
 			&draft, &mark, err);
 	qs_fd_close(&lock);
+	qs_buf_clear(&body);
 	if (rc != QS_OK)
 		return rc;
-	record.seq = mark.seq;
-	rc = qs_retired_add(folder, &record, err);
-	qs_retired_sort(folder);
-	return rc;
+	return qs_buf_append(&folder->dropped, name->b, sizeof(name->b), err);
 }
 
 enum qs_code
@@ -143,7 +142,7 @@ qs_folder_slot_remove(struct qs_folder *folder, const struct qs_name *name,
 			"%s", hex, folder->store->place);
 	rc = check_others(&removal, err);
 	/* One that came back, or whose removal was cut short: just drop it. */
-	if (rc == QS_OK && !qs_is_retired(folder, &slot))
+	if (rc == QS_OK && !qs_is_slot_retired(folder, &slot))
 		rc = retire(folder, &slot, err);
 	if (rc == QS_OK)
 		rc = folder->store->ops->drop_key(folder->store->self, &slot,

@@ -48,6 +48,26 @@ qs_cover_clear(struct qs_cover *cover)
 	*cover = (struct qs_cover){0};
 }
 
+enum qs_code
+qs_cover_extend(struct qs_cover *cover, struct qs_span names,
+	struct qs_err *err)
+{
+	const size_t more = names.len / sizeof(*cover->direct);
+	struct qs_name *direct;
+
+	if (more == 0)
+		return QS_OK;
+	direct = realloc(cover->direct, (cover->direct_count + more) *
+		sizeof(*direct));
+	if (direct == NULL)
+		return qs_fail_nomem(err, "reading the log");
+	memcpy(direct + cover->direct_count, names.data,
+		more * sizeof(*direct));
+	cover->direct = direct;
+	cover->direct_count += more;
+	return QS_OK;
+}
+
 void
 qs_snapshot_clear(struct qs_snapshot *snapshot)
 {

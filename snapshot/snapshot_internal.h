@@ -25,6 +25,12 @@ struct qs_cover { /* owned */
 };
 
 void qs_cover_clear(struct qs_cover *cover);
+/*
+ * Packs that a record lists which has no cover of its own: the device's next
+ * snapshot has them in its cover.
+ */
+QS_MUST_CHECK enum qs_code qs_cover_extend(struct qs_cover *cover,
+	struct qs_span names, struct qs_err *err);
 
 struct qs_turn { /* a snapshot that is forgotten, or remembered again */
 	struct qs_name record;
@@ -43,6 +49,8 @@ struct qs_payload {
 	size_t head_count;
 	/* NOTE: the tags of another snapshot from now on */
 	struct qs_name note_record;
+	/* Not in it: QS_ECONFLICT when this device has written meanwhile. */
+	bool is_exact;
 	struct qs_turn *turns; /* TURNS: owned, by ascending name */
 	size_t turn_count;
 };

@@ -69,6 +69,7 @@ check_body(const struct qs_record *record, struct qs_err *err)
 {
 	struct qs_genesis_body genesis;
 	struct qs_cert_body cert;
+	struct qs_retire_body retire;
 	size_t count;
 
 	switch (record->type) {
@@ -78,8 +79,9 @@ check_body(const struct qs_record *record, struct qs_err *err)
 	case QS_RECORD_REVOKE:
 		return qs_cert_decode(record->public_body, &cert, err);
 	case QS_RECORD_SNAPSHOT:
-	case QS_RECORD_RETIRE:
 		return qs_names_check(record->public_body, &count, err);
+	case QS_RECORD_RETIRE:
+		return qs_retire_decode(record->public_body, &retire, err);
 	case QS_RECORD_EPOCH:
 	case QS_RECORD_CHECKPOINT:
 		break;
@@ -235,4 +237,64 @@ qs_names_check(struct qs_span body, size_t *count, struct qs_err *err)
 	}
 	*count = body.len / 32;
 	return QS_OK;
+}
+
+/* u32 number of heads, u32 0, the heads, the names */
+enum qs_code
+qs_retire_decode(struct qs_span body, struct qs_retire_body *out,
+	struct qs_err *err)
+{
+	struct qs_span heads, names;
+	size_t count;
+	enum qs_code rc;
+
+	if (body.len < RETIRE_HEADS)
+		return bad(err, "RETIRE has a body that is cut short");
+	count = qs_load32(body.data);
+	if (qs_load32(body.data + 4) != 0)
+		return bad(err, "reserved bytes are not zero");
+	if (count > (body.len - RETIRE_HEADS) / QS_RETIRE_HEAD)
+		return bad(err, "its list of heads is cut short");
+	heads = qs_span(body.data + RETIRE_HEADS, count * QS_RETIRE_HEAD);
+	for (size_t at = QS_RETIRE_HEAD; at < heads.len; at += QS_RETIRE_HEAD) {
+		if (memcmp(heads.data + at - QS_RETIRE_HEAD, heads.data + at,
+			QS_DEVICE_LEN) >= 0)
+			return bad(err, "its heads are not in order");
+	}
+	names = qs_span(heads.data + heads.len,
+		body.len - RETIRE_HEADS - heads.len);
+	rc = qs_names_check(names, &count, err);
+	if (rc != QS_OK)
+		return rc;
+	out->heads = heads;
+	out->names = names;
+	return QS_OK;
+}
+
+enum qs_code
+qs_retire_encode(const struct qs_mark *heads, size_t count,
+	struct qs_span names, struct qs_buf *out, struct qs_err *err)
+{
+	size_t old_len = out->len;
+	uint8_t field[8];
+	enum qs_code rc;
+
+	if (count > QS_RECORD_MAX / QS_RETIRE_HEAD)
+		return qs_fail(err, QS_EINVAL, "RETIRE: too many heads");
+	qs_store32(field, (uint32_t)count);
+	qs_store32(field + 4, 0);
+	rc = qs_buf_append(out, field, sizeof(field), err);
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		rc = qs_buf_append(out, heads[i].device, QS_DEVICE_LEN, err);
+		qs_store64(field, heads[i].seq);
+		if (rc == QS_OK)
+			rc = qs_buf_append(out, field, sizeof(field), err);
+		if (rc == QS_OK)
+			rc = qs_buf_append(out, heads[i].name.b, 32, err);
+	}
+	if (rc == QS_OK && names.len > 0)
+		rc = qs_buf_append(out, names.data, names.len, err);
+	if (rc != QS_OK)
+		out->len = old_len;
+	return rc;
 }

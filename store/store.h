@@ -320,6 +320,11 @@ struct qs_retire_body {
 
 QS_MUST_CHECK enum qs_code qs_retire_decode(struct qs_span body,
 	struct qs_retire_body *out, struct qs_err *err);
+struct qs_mark;
+/* Heads (devices ascending) and names, as such a body, appended to out. */
+QS_MUST_CHECK enum qs_code qs_retire_encode(const struct qs_mark *heads,
+	size_t count, struct qs_span names, struct qs_buf *out,
+	struct qs_err *err);
 /* SNAPSHOT: count names, strictly ascending. */
 QS_MUST_CHECK enum qs_code qs_names_check(struct qs_span body,
 	size_t *count, struct qs_err *err);
@@ -518,7 +523,7 @@ bool qs_retirement_has(const struct qs_retirement *retirement,
 /* A key slot: whatever has happened since. */
 bool qs_retirement_has_slot(const struct qs_retirement *retirement,
 	const struct qs_name *name, struct qs_retired_by *why);
-/* How many names of objects are retired; each, ascending. */
+/* How many names are retired; each, ascending. */
 size_t qs_retirement_count(const struct qs_retirement *retirement);
 const struct qs_name *qs_retirement_name(
 	const struct qs_retirement *retirement, size_t i);
@@ -526,8 +531,17 @@ const struct qs_name *qs_retirement_name(
  * of them and of which they knew nothing. */
 size_t qs_retirement_void_count(const struct qs_retirement *retirement);
 /*
+ * What RETIRE records that do not count name, and snapshots list, and none
+ * that knew of the RETIRE: who says in a record that he knows of it and uses
+ * such an object has to list it again.  Ascending.
+ */
+size_t qs_retirement_disputed_count(const struct qs_retirement *retirement);
+const struct qs_name *qs_retirement_disputed(
+	const struct qs_retirement *retirement, size_t i);
+/*
  * The newest RETIRE record that the next record of the admin's chain will
- * follow, for retire_seen; false: there is none.
+ * follow, for retire_seen; false: there is none, or the chain has a gap, so
+ * that nobody can tell what else is in front of it.
  */
 bool qs_retirement_newest(const struct qs_retirement *retirement,
 	struct qs_name *out);

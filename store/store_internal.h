@@ -92,6 +92,7 @@ QS_MUST_CHECK enum qs_code qs_frame_unpack(struct qs_unpacker *unpacker,
 #define RECORD_KEYED 160  /* record bytes that the payload's key comes from */
 #define RECORD_BODY 192   /* where the public body begins */
 #define RECORD_SIGN_LEN 83
+#define RETIRE_HEADS 8 /* where the heads begin in a RETIRE's body */
 
 /* "qstore1 log record" 00 || BLAKE2b-512(record[0..total-64)) */
 void qs_record_sign_message(struct qs_span bytes,

@@ -21,6 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct qs_genesis_body genesis;
 	struct qs_cert_body cert;
+	struct qs_retire_body retire;
 	struct qs_record record;
 	struct qs_err err;
 	size_t count = 0;
@@ -29,6 +30,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!qs_genesis_decode(qs_span(data, size), &genesis, &err);
 	(void)!qs_cert_decode(qs_span(data, size), &cert, &err);
 	(void)!qs_names_check(qs_span(data, size), &count, &err);
+	if (qs_retire_decode(qs_span(data, size), &retire, &err) == QS_OK) {
+		check_within(retire.heads, data, size);
+		check_within(retire.names, data, size);
+	}
 	if (qs_record_parse_unsigned(qs_span(data, size), &record, &err) !=
 		QS_OK)
 		return 0;

@@ -17,6 +17,7 @@ import zstandard
 from qstore_bytes import (CHUNK_MAX, HOLE, INDEX, LIST, PACK_MAX, TAGS, TREE,
                           Damage, Reader, Ref, b2b, name_of, need,
                           parse_directory, parse_node, unseal, warn)
+from qstore_retired import Record, retired_names
 
 RECORD_MAX = 64 << 20
 GENESIS, CERT, REVOKE, SNAPSHOT, RETIRE, EPOCH, CHECKPOINT = range(1, 8)
@@ -38,7 +39,8 @@ class Folder:
         self.objects = collections.OrderedDict()     # a few, whole
         self.frames = collections.OrderedDict()      # a few, opened
         self.snapshots, self.notes, self.covers = [], [], {}
-        self.listed, self.retired, self.records = {}, {}, set()
+        self.listed, self.retired, self.records = set(), set(), set()
+        self.chain = []                              # [Record]
         self.rights, self.kept = {}, {}
         self.read_log()
         self.apply_notes()
@@ -84,6 +86,7 @@ class Folder:
                 self.records.add((device, seq, entry[17:]))
         if not any(k[0] == admin and k[1] == 0 for k in self.records):
             warn("GENESIS is lost; the key slot has what reading needs")
+        self.retired = retired_names(self.chain, admin)
         for snapshot in self.snapshots:
             for head in snapshot["heads"]:
                 if head not in self.records:
@@ -123,11 +126,20 @@ class Folder:
             nacl.signing.VerifyKey(signer).verify(message, data[-64:])
         except nacl.exceptions.BadSignatureError:
             raise Damage("the signature does not verify") from None
-        if kind in (SNAPSHOT, RETIRE):
-            need(body_len % 32 == 0, "list of names cut short")
-            names = [body[i:i + 32] for i in range(0, body_len, 32)]
-            need(all(a < b for a, b in zip(names, names[1:])),
-                 "names are not in order")
+        heads, names = [], body if kind == SNAPSHOT else b""
+        if kind == RETIRE:
+            need(body_len >= 8 and not any(body[4:8]), "wrong body")
+            at = 8 + 48 * int.from_bytes(body[:4], "little")
+            need(at <= body_len, "list of heads cut short")
+            heads = [(d.hex(), n, h.hex()) for d, n, h in
+                     struct.iter_unpack("<8sQ32s", body[8:at])]
+            need(all(a[0] < b[0] for a, b in zip(heads, heads[1:])),
+                 "heads are not in order")
+            names = body[at:]
+        need(len(names) % 32 == 0, "list of names cut short")
+        names = [names[i:i + 32] for i in range(0, len(names), 32)]
+        need(all(a < b for a, b in zip(names, names[1:])),
+             "names are not in order")
         if kind in (CERT, REVOKE):
             need(body_len == 48 and not any(body[36:40]), "wrong body")
         if signer == self.adm_pk:
@@ -151,10 +163,11 @@ class Folder:
                      "GENESIS and key slot have different dedup secrets")
         if kind == SNAPSHOT:
             self.take_payload(plain, hexname, device, seq, when)
-            for name in names:
-                self.listed[name] = max(seen, self.listed.get(name, 0))
-        if kind == RETIRE:
-            self.retired.update((name, number) for name in names)
+            self.listed.update(names)
+        self.chain.append(Record(device, seq, hexname, prev.hex(), seen,
+                                 {SNAPSHOT: "snapshot",
+                                  RETIRE: "retire"}.get(kind, ""),
+                                 heads, set(names)))
         return prev
 
     def take_admin(self, kind, body, seq):
@@ -175,12 +188,21 @@ class Folder:
         need(reader.take(4) == b"QSTS" and reader.number("H") == 1,
              "payload made by a newer qstore")
         kind = reader.number("H")
-        need(kind in (1, 2), "payload made by a newer qstore")
+        need(kind in (1, 2, 3), "payload made by a newer qstore")
         text = lambda: reader.take(reader.number("H"))
         if kind == 2:
             of = reader.take(32).hex()
             tags = [text() for _ in range(reader.count(1024, 3))]
-            self.notes.append((when, seq, hexname, of, tags))
+            self.notes.append((when, seq, hexname, of, ("tags", tags)))
+        elif kind == 3:
+            turns = [reader.unpack("32sB7s")
+                     for _ in range(reader.count(65536, 40))]
+            need(all(a[0] < b[0] for a, b in zip(turns, turns[1:])) and
+                 all(t[1] <= 1 and not any(t[2]) for t in turns),
+                 "a wrong list of what is forgotten")
+            for of, forgotten, _ in turns:
+                self.notes.append((when, seq, hexname, of.hex(),
+                                   ("forgotten", bool(forgotten))))
         else:
             s = {"name": hexname, "device": device, "seq": seq}
             s["time"], s["parent"], s["uid"], s["gid"] = reader.unpack("q32sII")
@@ -214,9 +236,11 @@ class Folder:
     def apply_notes(self):
         self.snapshots.sort(key=lambda s: (s["time"], s["name"]))
         by_name = {s["name"]: s for s in self.snapshots}
-        for _, _, _, of, tags in sorted(self.notes):
+        for _, _, _, of, (what, value) in sorted(self.notes):
             if of in by_name:
-                by_name[of]["tags"] = tags
+                by_name[of][what] = value
+        self.snapshots = [s for s in self.snapshots
+                          if not s.get("forgotten")]
 
     # ------------------------------------------------------------ index
 
@@ -246,8 +270,7 @@ class Folder:
             frames, chunks = self.open_object(name)[2]
             self.add_pack(name, frames, chunks)
         except (Damage, OSError) as why:
-            # What is retired may be gone, unless it was stored once more.
-            if self.retired.get(name, -1) <= self.listed[name]:
+            if name not in self.retired:  # then it may be gone
                 warn("object %s: %s" % (name.hex()[:16], why))
 
     def add_pack(self, name, frames, chunks):

@@ -358,17 +358,18 @@ unlogged_pack_that_is_back_is_still_to_be_logged(void **state)
 static void
 retire(struct qs_folder *folder, const struct qs_name *name)
 {
-	struct qs_draft draft = {
-		.type = QS_RECORD_RETIRE,
-		.body = qs_span(name->b, 32),
-	};
+	struct qs_draft draft = {.type = QS_RECORD_RETIRE};
+	struct qs_buf body = {0};
 	struct qs_mark mark;
 	int lock;
 
+	OK(qs_folder_retire_body(folder, qs_span(name->b, 32), &body, &err));
+	draft.body = qs_buf_span(&body);
 	OK(qs_state_lock(folder, &lock, &err));
 	OK(qs_chain_append(folder, qs_keys_admin(folder->keys), &draft, &mark,
 		&err));
 	qs_fd_close(&lock);
+	qs_buf_clear(&body);
 }
 
 static void
@@ -388,8 +389,6 @@ retired_pack_is_forgotten_until_listed_again(void **state)
 	qs_folder_close(a);
 	a = rig_open(rig, "a");
 	retire(a, &first);
-	/* This process has not read of it: its snapshot does not undo it. */
-	(void)rig_save(a, 2 * DAY, &first, 1);
 	qs_folder_close(a);
 	a = rig_open(rig, "a");
 	b = rig_open(rig, "b");
@@ -399,7 +398,7 @@ retired_pack_is_forgotten_until_listed_again(void **state)
 	b = rig_open(rig, "new");
 	assert_false(rig_knows(b, 1));
 	qs_folder_close(b);
-	/* Now it has. */
+	/* It knows of it and stores it again. */
 	(void)rig_save(a, 3 * DAY, &first, 1);
 	qs_folder_close(a);
 	b = rig_open(rig, "b");
@@ -413,6 +412,49 @@ retired_pack_is_forgotten_until_listed_again(void **state)
 	b = rig_open(rig, "new2");
 	rig_quiet(rig);
 	qs_folder_close(b);
+}
+
+/*
+ * A machine that had read the log before the RETIRE may build upon the pack, so
+ * its snapshot, which says that it knew nothing, keeps it.
+ */
+static void
+snapshot_that_knew_nothing_keeps_a_retired_pack(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b, *late;
+	struct qs_name first = rig_pack(a, 1, true);
+	struct qs_buf unlogged = {0};
+
+	(void)rig_save(a, DAY, &first, 1);
+	b = rig_open(rig, "b");
+	late = rig_open(rig, "late");
+	retire(a, &first);
+	qs_folder_close(a);
+	qs_folder_close(b);
+	b = rig_open(rig, "b");
+	assert_false(rig_knows(b, 1));
+	qs_folder_close(b);
+	(void)rig_save(late, 2 * DAY, NULL, 0);
+	qs_folder_close(late);
+	b = rig_open(rig, "b");
+	assert_true(rig_knows(b, 1));
+	rig_quiet(rig);
+	/* It knows of the RETIRE, so it lists what it goes on using. */
+	OK(qs_index_each_unlogged(qs_folder_index(b), qs_names_collect,
+		&unlogged, &err));
+	assert_int_equal(unlogged.len, 32);
+	assert_memory_equal(unlogged.data, first.b, 32);
+	(void)rig_save(b, 3 * DAY, &first, 1);
+	qs_folder_close(b);
+	b = rig_open(rig, "b");
+	unlogged.len = 0;
+	OK(qs_index_each_unlogged(qs_folder_index(b), qs_names_collect,
+		&unlogged, &err));
+	assert_int_equal(unlogged.len, 0);
+	assert_true(rig_knows(b, 1));
+	qs_folder_close(b);
+	qs_buf_clear(&unlogged);
 }
 
 static void
@@ -447,6 +489,7 @@ main(void)
 		RIG_TEST(names_logged_by_a_lost_process_are_not_logged_twice),
 		RIG_TEST(unlogged_pack_that_is_back_is_still_to_be_logged),
 		RIG_TEST(retired_pack_is_forgotten_until_listed_again),
+		RIG_TEST(snapshot_that_knew_nothing_keeps_a_retired_pack),
 		RIG_TEST(damaged_index_is_made_anew),
 	};
 

@@ -74,7 +74,7 @@ only_the_admin_signs_the_other_types(void **state)
 	static const enum qs_record_type types[] = {QS_RECORD_GENESIS,
 		QS_RECORD_CERT, QS_RECORD_REVOKE, QS_RECORD_RETIRE,
 		QS_RECORD_EPOCH, QS_RECORD_CHECKPOINT};
-	static const size_t lengths[] = {64, 48, 48, 32, 0, 0};
+	static const size_t lengths[] = {64, 48, 48, 40, 0, 0};
 	static const uint8_t body[64];
 	struct world *world = *state;
 

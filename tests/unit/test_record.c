@@ -461,6 +461,42 @@ same_as_vector(const char *name, const struct qs_sign_key *signer,
 }
 
 static void
+head_of(const char *name, const uint8_t pk[static 32], uint64_t seq,
+	struct qs_mark *out)
+{
+	struct qs_buf record = help_vector(VECTORS, name);
+
+	out->seq = seq;
+	memcpy(out->device, pk, QS_DEVICE_LEN);
+	memcpy(out->name.b, record.data, 32);
+	qs_buf_clear(&record);
+}
+
+static void
+vector_of_retire(const struct qs_sign_key *admin, struct qs_span names)
+{
+	struct qs_mark heads[2];
+	struct qs_record draft = {
+		.type = QS_RECORD_RETIRE,
+		.seq = 2,
+		.time_ms = UINT64_C(1764000003000),
+	};
+	struct qs_buf body = {0};
+	struct qs_name name;
+	struct qs_err err;
+
+	/* In order: the device's key is a09a.., the admin's d04a.. */
+	head_of("snapshot_name", device.pk, 0, &heads[0]);
+	head_of("cert_name", admin->pk, 1, &heads[1]);
+	draft.prev = heads[1].name;
+	help_ok(qs_retire_encode(heads, 2, names, &body, &err), &err);
+	draft.public_body = qs_buf_span(&body);
+	same_as_vector("retire", admin, &draft, qs_span(NULL, 0), &name);
+	help_matches(VECTORS, "retire_name", name.b, 32);
+	qs_buf_clear(&body);
+}
+
+static void
 vectors_hold(void **state)
 {
 	const struct qs_sign_key *admin = qs_keys_admin(keys);
@@ -499,6 +535,7 @@ vectors_hold(void **state)
 	same_as_vector("snapshot", &device, &draft,
 		qs_span("payload of a snapshot", 21), &name);
 	help_matches(VECTORS, "snapshot_name", name.b, 32);
+	vector_of_retire(admin, qs_span(names, 64));
 }
 
 int

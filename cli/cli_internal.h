@@ -13,6 +13,7 @@
 
 #include "retention/retention.h"
 #include "snapshot/snapshot.h"
+#include "wire/wire.h"
 
 /* ------------------------------------------------------------- options */
 

@@ -207,7 +207,7 @@ check_alone(const struct qs_cli *cli, struct qs_err *err)
 	struct qs_folder_list list = {NULL, 0};
 	char id[2 * QS_FOLDER_ID_LEN + 1];
 	struct qs_err fault;
-	enum qs_code rc = qs_store_folders(cli->global.repo, &list, &fault);
+	enum qs_code rc = qs_url_folders(cli->global.repo, &list, &fault);
 
 	/* None yet, or what making one will say better. */
 	if (rc != QS_OK)

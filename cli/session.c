@@ -102,9 +102,10 @@ by_prefix(const struct qs_cli *cli, const struct qs_folder_list *list,
 }
 
 static enum qs_code
-choose(const struct qs_cli *cli, const struct qs_folder_list *list,
-	uint8_t *id, struct qs_err *err)
+choose(void *arg, const struct qs_folder_list *list,
+	uint8_t id[static QS_FOLDER_ID_LEN], struct qs_err *err)
 {
+	const struct qs_cli *cli = arg;
 	bool found = false;
 	enum qs_code rc;
 
@@ -132,20 +133,10 @@ choose(const struct qs_cli *cli, const struct qs_folder_list *list,
 enum qs_code
 qs_cli_store(struct qs_cli *cli, struct qs_store **out, struct qs_err *err)
 {
-	struct qs_folder_list list = {NULL, 0};
-	uint8_t id[QS_FOLDER_ID_LEN];
-	enum qs_code rc;
-
 	if (cli->global.repo == NULL)
 		return qs_fail(err, QS_EINVAL, "say where the store is with "
 			"-r or QSTORE_REPOSITORY");
-	rc = qs_store_folders(cli->global.repo, &list, err);
-	if (rc == QS_OK)
-		rc = choose(cli, &list, id, err);
-	if (rc == QS_OK)
-		rc = qs_store_open(cli->global.repo, id, out, err);
-	qs_folder_list_clear(&list);
-	return rc;
+	return qs_url_open_one(cli->global.repo, choose, cli, out, err);
 }
 
 void

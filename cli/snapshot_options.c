@@ -216,8 +216,8 @@ add_store(const struct own *own, const struct qs_cli *cli,
 	enum qs_code rc = QS_OK;
 
 	/* If it can't be listed, opening it says so, and better. */
-	if (cli->global.repo == NULL || qs_store_folders(cli->global.repo,
-		&list, &unused) != QS_OK)
+	if (cli->global.repo == NULL || qs_url_is_remote(cli->global.repo) ||
+		qs_store_folders(cli->global.repo, &list, &unused) != QS_OK)
 		return QS_OK;
 	for (size_t i = 0; rc == QS_OK && i < list.count; i++) {
 		char hex[2 * QS_FOLDER_ID_LEN + 1];

@@ -186,7 +186,9 @@ QS_MUST_CHECK enum qs_code qs_index_fact_put(struct qs_index *index,
 /*
  * What a hub knows of the files of one folder: one row each, in the order in
  * which they came.  A cache of the files, but for the times of their arrival
- * (for those the files' own ctime stands in when it is made anew).
+ * (for those the files' own ctime stands in when it is made anew).  Numbers
+ * rise; the first is the time in ms at which the catalogue was made, so that
+ * those of one that was made anew are above the old one's.
  * All calls are thread-safe; several processes may have it open.
  */
 struct qs_catalogue;
@@ -200,7 +202,7 @@ enum qs_item_state {
 
 struct qs_item { /* a row */
 	struct qs_ref ref;     /* area, name, device, seq, size */
-	uint64_t number;       /* of arrival, from 1; given by the catalogue */
+	uint64_t number;       /* of arrival; given by the catalogue */
 	uint64_t arrived_ms;
 	uint64_t xxh3;         /* XXH3-64 of the bytes; has_xxh3 false: unknown */
 	bool has_xxh3;
@@ -210,10 +212,13 @@ struct qs_item { /* a row */
 };
 
 /*
- * Open or create DIR/catalogue.sqlite of a folder.  One of another folder, or
- * damaged, is set aside and made anew, empty: *is_new tells (also when there
- * was none) that it is to be filled from the files.
+ * Open or create DIR/catalogue.sqlite (and DIR) of a folder.  One of another
+ * folder, or damaged, is set aside and made anew, empty: *is_new tells (also
+ * when there was none) that it is to be filled from the files, until somebody
+ * has put the fact QS_CATALOGUE_FILLED.
  */
+#define QS_CATALOGUE_FILLED "filled"
+
 QS_MUST_CHECK enum qs_code qs_catalogue_open(const char *dir,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_catalogue **out, bool *is_new, struct qs_err *err);
@@ -224,9 +229,16 @@ void qs_catalogue_close(struct qs_catalogue *catalogue); /* NULL is fine */
  */
 QS_MUST_CHECK enum qs_code qs_catalogue_add(struct qs_catalogue *catalogue,
 	const struct qs_item *items, size_t count, struct qs_err *err);
-/* Another state, or another xxh3; QS_ENOTFOUND. */
+/*
+ * Another state, and what else is known by now: size, xxh3 and record_type
+ * stay as they were where item has none (0, false, 0).  QS_ENOTFOUND.
+ */
 QS_MUST_CHECK enum qs_code qs_catalogue_update(struct qs_catalogue *catalogue,
 	const struct qs_item *item, struct qs_err *err);
+/* Several, in one transaction; those that are not there are passed over. */
+QS_MUST_CHECK enum qs_code qs_catalogue_update_all(
+	struct qs_catalogue *catalogue, const struct qs_item *items,
+	size_t count, struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_catalogue_drop(struct qs_catalogue *catalogue,
 	const struct qs_ref *ref, struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_catalogue_get(struct qs_catalogue *catalogue,
@@ -254,7 +266,13 @@ struct qs_catalogue_counts {
 /* Kept as totals: the cost does not grow with the number of rows. */
 QS_MUST_CHECK enum qs_code qs_catalogue_count(struct qs_catalogue *catalogue,
 	struct qs_catalogue_counts *out, struct qs_err *err);
-/* Named numbers: when the last scrub ended, refusals of a kind ... */
+/* No rows, and not filled; the numbers go on, the other facts stay. */
+QS_MUST_CHECK enum qs_code qs_catalogue_clear(struct qs_catalogue *catalogue,
+	struct qs_err *err);
+/*
+ * Named numbers: when the last scrub ended, refusals of a kind ...  fact_add
+ * begins with 0 and ends at UINT64_MAX.
+ */
 QS_MUST_CHECK enum qs_code qs_catalogue_fact_get(
 	struct qs_catalogue *catalogue, const char *key, uint64_t *value,
 	bool *found, struct qs_err *err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Setting a bad index aside, and the lock that keeps openers apart. */
+/*
+ * Setting a bad index (or catalogue) aside, and the lock that keeps openers
+ * apart.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,15 +99,16 @@ qs_index_set_aside(const char *path, struct qs_err *err)
 }
 
 enum qs_code
-qs_index_set_this_aside(const struct qs_index *index, struct qs_err *err)
+qs_index_set_this_aside(const char *path, dev_t dev, ino_t ino,
+	struct qs_err *err)
 {
 	struct stat st;
 	int lock_fd = -1;
-	enum qs_code rc = qs_index_lock_folder(index->path, &lock_fd, err);
+	enum qs_code rc = qs_index_lock_folder(path, &lock_fd, err);
 
-	if (rc == QS_OK && stat(index->path, &st) == 0 &&
-		st.st_dev == index->dev && st.st_ino == index->ino)
-		rc = qs_index_set_aside(index->path, err);
+	if (rc == QS_OK && stat(path, &st) == 0 && st.st_dev == dev &&
+		st.st_ino == ino)
+		rc = qs_index_set_aside(path, err);
 	qs_fd_close(&lock_fd);
 	return rc;
 }

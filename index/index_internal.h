@@ -208,7 +208,14 @@ struct qs_index {
 QS_MUST_CHECK enum qs_code qs_index_prepare(struct qs_index *index,
 	struct qs_err *err);
 void qs_index_finalize(struct qs_index *index);
-/* From an SQLite result code. */
+/*
+ * From an SQLite result code, in words about WHAT ("index") PATH; QS_EINDEX:
+ * damaged.  These two are for every database of ours.
+ */
+enum qs_code qs_sqlite_fail(sqlite3 *db, const char *what, const char *path,
+	int result, struct qs_err *err);
+enum qs_code qs_sqlite_damaged(const char *what, const char *path,
+	struct qs_err *err);
 enum qs_code qs_index_fail(struct qs_index *index, int result,
 	struct qs_err *err);
 /* QS_EINDEX, and closing will set the index aside. */
@@ -254,8 +261,8 @@ QS_MUST_CHECK enum qs_code qs_index_lock_folder(const char *path, int *out,
 QS_MUST_CHECK enum qs_code qs_index_set_aside(const char *path,
 	struct qs_err *err);
 /* The same for one that was open, unless another took its place meanwhile. */
-QS_MUST_CHECK enum qs_code qs_index_set_this_aside(
-	const struct qs_index *index, struct qs_err *err);
+QS_MUST_CHECK enum qs_code qs_index_set_this_aside(const char *path,
+	dev_t dev, ino_t ino, struct qs_err *err);
 
 /* index_flush.c */
 typedef enum qs_code (*qs_index_write_fn)(struct qs_index *index, void *arg,

@@ -340,7 +340,8 @@ qs_index_close(struct qs_index *index)
 	(void)sqlite3_close(index->db);
 	/* Failing that, the next one finds the damage again. */
 	if (atomic_load(&index->is_damaged) && !is_memory(index->path))
-		(void)!qs_index_set_this_aside(index, &ignored);
+		(void)!qs_index_set_this_aside(index->path, index->dev,
+			index->ino, &ignored);
 	qs_index_rows_clear(&index->rows);
 	qs_buf_clear(&index->aliases);
 	(void)pthread_mutex_destroy(&index->lock);

@@ -112,44 +112,54 @@ qs_index_finalize(struct qs_index *index)
 }
 
 enum qs_code
+qs_sqlite_damaged(const char *what, const char *path, struct qs_err *err)
+{
+	return qs_fail(err, QS_EINDEX, "%s %s is damaged: it is set aside and "
+		"made anew from the store", what, path);
+}
+
+enum qs_code
 qs_index_damaged(struct qs_index *index, struct qs_err *err)
 {
 	atomic_store(&index->is_damaged, true);
-	return qs_fail(err, QS_EINDEX, "index %s is damaged: it is set aside "
-		"and made anew from the store", index->path);
+	return qs_sqlite_damaged("index", index->path, err);
 }
 
 /* SQLite tells "disk full" apart by ENOSPC of write alone; we by errno. */
 static enum qs_code
-fail_io(const struct qs_index *index, int result, struct qs_err *err)
+fail_io(sqlite3 *db, const char *what, const char *path, int result,
+	struct qs_err *err)
 {
-	int sys = sqlite3_system_errno(index->db);
+	int sys = sqlite3_system_errno(db);
 
 	if (result == SQLITE_IOERR_NOMEM)
-		return qs_fail_nomem(err, "using the index");
+		return qs_fail(err, QS_ENOMEM, "out of memory while using the "
+			"%s", what);
 	if (sys == 0)
-		return qs_fail(err, QS_EIO, "index %s: %s", index->path,
+		return qs_fail(err, QS_EIO, "%s %s: %s", what, path,
 			sqlite3_errstr(result));
 	errno = sys;
-	return qs_fail_errno(err, "index %s", index->path);
+	return qs_fail_errno(err, "%s %s", what, path);
 }
 
 enum qs_code
-qs_index_fail(struct qs_index *index, int result, struct qs_err *err)
+qs_sqlite_fail(sqlite3 *db, const char *what, const char *path, int result,
+	struct qs_err *err)
 {
 	switch (result & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return qs_fail(err, QS_EBUSY, "index %s is in use by another "
-			"qstore process", index->path);
+		return qs_fail(err, QS_EBUSY, "%s %s is in use by another "
+			"qstore process", what, path);
 	case SQLITE_NOMEM:
-		return qs_fail_nomem(err, "using the index");
+		return qs_fail(err, QS_ENOMEM, "out of memory while using the "
+			"%s", what);
 	case SQLITE_FULL:
-		return qs_fail(err, QS_ENOSPC, "index %s: no space left on "
-			"its disk", index->path);
+		return qs_fail(err, QS_ENOSPC, "%s %s: no space left on "
+			"its disk", what, path);
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
-		return fail_io(index, result, err);
+		return fail_io(db, what, path, result, err);
 	/*
 	 * The statements are right: tables or values that do not suit them are
 	 * not ours.
@@ -162,11 +172,22 @@ qs_index_fail(struct qs_index *index, int result, struct qs_err *err)
 	case SQLITE_FORMAT:
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return qs_index_damaged(index, err);
+		return qs_sqlite_damaged(what, path, err);
 	default:
-		return qs_fail(err, QS_EIO, "index %s: %s", index->path,
+		return qs_fail(err, QS_EIO, "%s %s: %s", what, path,
 			sqlite3_errstr(result));
 	}
+}
+
+enum qs_code
+qs_index_fail(struct qs_index *index, int result, struct qs_err *err)
+{
+	enum qs_code rc = qs_sqlite_fail(index->db, "index", index->path,
+		result, err);
+
+	if (rc == QS_EINDEX)
+		atomic_store(&index->is_damaged, true);
+	return rc;
 }
 
 /* ------------------------------------------------------- statements */

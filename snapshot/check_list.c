@@ -114,19 +114,33 @@ see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	return QS_OK;
 }
 
-/* What is retired may be there or not: nothing is built upon it. */
-static void
-drop_retired(struct check *check)
+/*
+ * What is not listed may be in the trash, from where it comes back when it is
+ * in use; what is retired is on its way out, wherever it is.
+ */
+static enum qs_code
+see_trashed(struct check *check, struct qs_err *err)
 {
 	size_t left = 0;
 
 	for (size_t i = 0; i < check->count; i++) {
-		if (check->packs[i].number != 0 ||
-			!qs_is_retired(check->folder, &check->packs[i].name))
-			check->packs[left++] = check->packs[i];
+		struct check_pack *pack = &check->packs[i];
+
+		if (pack->number == 0 &&
+			qs_is_retired(check->folder, &pack->name))
+			continue;
+		if (pack->size == 0) {
+			enum qs_code rc = check->store->ops->have(
+				check->store->self, &pack->name, 1,
+				&pack->size, err);
+
+			if (rc != QS_OK)
+				return rc;
+		}
+		check->packs[left++] = *pack;
 	}
 	check->count = left;
-	check->result.packs = left;
+	return QS_OK;
 }
 
 static bool
@@ -176,11 +190,10 @@ check_list(struct check *check, struct qs_err *err)
 	if (rc != QS_OK)
 		return rc;
 	sort(check);
-	check->result.packs = check->count;
 	rc = check->store->ops->list(check->store->self, QS_AREA_OBJ,
 		see_object, check, err);
-	if (rc != QS_OK)
-		return rc;
-	drop_retired(check);
-	return check_sizes(check, err);
+	if (rc == QS_OK)
+		rc = see_trashed(check, err);
+	check->result.packs = check->count;
+	return rc == QS_OK ? check_sizes(check, err) : rc;
 }

@@ -90,7 +90,7 @@ create_commit_run(void *arg)
 	size_t count;
 
 	while ((count = board_take_staged(&create->board, set,
-		QS_LANES_MAX)) > 0) {
+		create->store->batch)) > 0) {
 		if (commit_set(create, set, count, &err) != QS_OK)
 			board_fail(&create->board, &err);
 		for (size_t i = 0; i < count; i++)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "snapshot/folder_internal.h"
+#include "wire/wire.h"
 
 /* All slots, QS_SLOT_LEN bytes each; heap-allocated. */
 static enum qs_code
@@ -109,7 +110,7 @@ create(const char *url, const struct qs_slot_secret *secret,
 {
 	struct qs_store *store;
 	char hex[2 * QS_FOLDER_ID_LEN + 1];
-	enum qs_code rc = qs_store_create(url, id, &store, err);
+	enum qs_code rc = qs_url_create(url, id, &store, err);
 
 	if (rc != QS_OK)
 		return rc;
@@ -120,7 +121,7 @@ create(const char *url, const struct qs_slot_secret *secret,
 			"remove %s/%s and try again", url, hex);
 	}
 	/* Opened like any other: what was written is read and verified. */
-	rc = qs_store_open(url, id, &store, err);
+	rc = qs_url_open(url, id, &store, err);
 	if (rc == QS_OK)
 		rc = qs_folder_open(store, secret, options, out, err);
 	return rc;

@@ -27,8 +27,8 @@ compare_entries(const void *a, const void *b)
 	return compare(one, other->device, other->seq, &other->name);
 }
 
-static enum qs_code
-take_entry(void *arg, const struct qs_ref *ref, struct qs_err *err)
+enum qs_code
+qs_log_list_add(void *arg, const struct qs_ref *ref, struct qs_err *err)
 {
 	struct qs_log_list *list = arg;
 	struct qs_log_entry *entry;
@@ -58,21 +58,27 @@ take_entry(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	return QS_OK;
 }
 
+void
+qs_log_list_sort(struct qs_log_list *list)
+{
+	if (list->count > 1)
+		qsort(list->entries, list->count, sizeof(*list->entries),
+			compare_entries);
+}
+
 enum qs_code
 qs_log_list_load(struct qs_store *store, struct qs_log_list *out,
 	struct qs_err *err)
 {
 	struct qs_log_list list = {0};
 	enum qs_code rc = store->ops->list(store->self, QS_AREA_LOG,
-		take_entry, &list, err);
+		qs_log_list_add, &list, err);
 
 	if (rc != QS_OK) {
 		qs_log_list_clear(&list);
 		return rc;
 	}
-	if (list.count > 1)
-		qsort(list.entries, list.count, sizeof(*list.entries),
-			compare_entries);
+	qs_log_list_sort(&list);
 	*out = list;
 	return QS_OK;
 }

@@ -56,13 +56,16 @@ qs_log_rights_check(const struct qs_log_rights *rights,
 		return qs_fail(err, QS_ECORRUPT,
 			"of a type that only the admin key may sign");
 	right = find(rights, record->signer);
-	if (right == NULL || (right->rights & QS_RIGHT_WRITE) == 0 ||
-		record->seq > right->last_seq)
+	if (right == NULL || (right->rights & QS_RIGHT_WRITE) == 0)
 		return qs_fail(err, QS_ECORRUPT, "its device is not certified "
 			"to write it; if a record of device %.8s, the admin "
 			"key, is missing or damaged, copy that back from "
 			"another copy of the store",
 			qs_short_device(rights->adm_pk).hex);
+	if (record->seq > right->last_seq)
+		return qs_fail(err, QS_ECORRUPT, "its device is not certified "
+			"to write it: its certificate ends with record %"
+			PRIu64, right->last_seq);
 	if ((right->kept_rights & QS_RIGHT_WRITE) == 0 ||
 		record->seq > right->last_kept)
 		return qs_fail(err, QS_ECORRUPT, "its device was revoked");

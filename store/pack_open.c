@@ -76,13 +76,6 @@ use_salt(struct qs_opener *opener, const uint8_t salt[static 32],
 	return QS_OK;
 }
 
-static bool
-is_class_size(uint64_t size)
-{
-	return size >= QS_PACK_MIN && size <= QS_PACK_MAX &&
-		(size & (size - 1)) == 0;
-}
-
 static enum qs_code
 check_epoch(const struct qs_opener *opener, const struct qs_name *name,
 	uint32_t epoch, struct qs_err *err)
@@ -94,31 +87,13 @@ check_epoch(const struct qs_opener *opener, const struct qs_name *name,
 		epoch);
 }
 
-/* What can be said of the header without a key. */
 static enum qs_code
 check_header(const struct qs_opener *opener, const struct qs_name *name,
 	const uint8_t *header, struct qs_err *err)
 {
-	struct qs_short hex = qs_short_name(name);
-
-	if (memcmp(header, PACK_MAGIC, 8) != 0)
-		return qs_fail(err, QS_ECORRUPT,
-			"object %s: not a pack: wrong magic", hex.hex);
-	if (header[8] != PACK_VERSION)
-		return qs_fail(err, QS_EUNSUPPORTED, "object %s: made by a "
-			"newer version of qstore (pack version %d)", hex.hex,
-			header[8]);
-	if (header[9] != PACK_SUITE)
-		return qs_fail(err, QS_EUNSUPPORTED, "object %s: made by a "
-			"newer version of qstore (pack suite %d)", hex.hex,
-			header[9]);
-	if (qs_load16(header + 10) != 0)
-		return qs_fail(err, QS_ECORRUPT,
-			"object %s: reserved bytes are not zero", hex.hex);
-	if (memcmp(header + 16, opener->keys->folder_id,
-		QS_FOLDER_ID_LEN) != 0)
-		return qs_fail(err, QS_EKEY,
-			"object %s: belongs to another folder", hex.hex);
+	if (qs_pack_header_check(header, opener->keys->folder_id, err) != QS_OK)
+		return qs_fail_while(err, "object %s",
+			qs_short_name(name).hex);
 	return check_epoch(opener, name, qs_load32(header + 12), err);
 }
 
@@ -147,7 +122,7 @@ qs_pack_open_head(struct qs_opener *opener, const struct qs_name *name,
 	uint8_t plain[PACK_SUPER];
 	enum qs_code rc;
 
-	if (!is_class_size(size) || first.len < QS_PACK_HEAD)
+	if (!qs_pack_is_size(size) || first.len < QS_PACK_HEAD)
 		return qs_fail(err, QS_ECORRUPT, "object %s: %" PRIu64
 			" bytes is not the length of a pack", hex.hex, size);
 	rc = check_header(opener, name, first.data, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Stores: which kind a URL means, and what is the same for every kind. */
+/* Stores: what is the same for every kind. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -39,34 +39,33 @@ qs_area_word(enum qs_area area)
 	return "file";
 }
 
-/* ---------------------------------------------------------------- URLs */
+/* --------------------------------------------------------------- places */
 
+/*
+ * A path that looks like a URL is a mistake, or of a version that knows more:
+ * it must not become a directory of that name.
+ */
 static enum qs_code
-check_url(const char *url, struct qs_err *err)
+check_path(const char *path, struct qs_err *err)
 {
-	static const char *const schemes[] = {"unix:", "exec:", "onedrive:"};
-	bool other = strstr(url, "://") != NULL;
-
-	if (url[0] == '\0')
+	if (path[0] == '\0')
 		return qs_fail(err, QS_EINVAL,
 			"the place of the store is empty");
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-			other = true;
-	}
-	if (other)
+	if (strstr(path, "://") != NULL ||
+		strncmp(path, "onedrive:", 9) == 0)
 		return qs_fail(err, QS_EUNSUPPORTED, "%s: this version of "
-			"qstore can only use a folder path as a store", url);
+			"qstore knows no such place: say a path, qrexec://, "
+			"ssh://, unix: or exec:", path);
 	return QS_OK;
 }
 
 enum qs_code
-qs_store_folders(const char *url, struct qs_folder_list *out,
+qs_store_folders(const char *path, struct qs_folder_list *out,
 	struct qs_err *err)
 {
-	enum qs_code rc = check_url(url, err);
+	enum qs_code rc = check_path(path, err);
 
-	return rc != QS_OK ? rc : qs_store_dir_folders(url, out, err);
+	return rc != QS_OK ? rc : qs_store_dir_folders(path, out, err);
 }
 
 void
@@ -77,22 +76,23 @@ qs_folder_list_clear(struct qs_folder_list *list)
 }
 
 enum qs_code
-qs_store_open(const char *url, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
+qs_store_open(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err)
 {
-	enum qs_code rc = check_url(url, err);
+	enum qs_code rc = check_path(path, err);
 
-	return rc != QS_OK ? rc : qs_store_dir_open(url, folder_id, out, err);
+	return rc != QS_OK ? rc : qs_store_dir_open(path, folder_id, out, err);
 }
 
 enum qs_code
-qs_store_create(const char *url,
+qs_store_create(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_store **out,
 	struct qs_err *err)
 {
-	enum qs_code rc = check_url(url, err);
+	enum qs_code rc = check_path(path, err);
 
-	return rc != QS_OK ? rc : qs_store_dir_create(url, folder_id, out, err);
+	return rc != QS_OK ? rc : qs_store_dir_create(path, folder_id, out,
+		err);
 }
 
 void

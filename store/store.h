@@ -206,6 +206,12 @@ QS_MUST_CHECK enum qs_code qs_pack_open(struct qs_opener *opener,
 	const struct qs_name *name, struct qs_span object,
 	struct qs_pack_head *head, struct qs_pack_dir *dir,
 	struct qs_err *err);
+/*
+ * What anybody can see of a whole object, without a key: size class, magic,
+ * version, suite; QS_EKEY: it belongs to another folder.
+ */
+QS_MUST_CHECK enum qs_code qs_pack_check(struct qs_span object,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
 /* Bounds and structure of a frame entry from an index (hostile too). */
 bool qs_frame_entry_ok(const struct qs_frame_entry *entry, uint32_t pack_size);
 
@@ -422,6 +428,8 @@ struct qs_store {
 	void *self;
 	char *place; /* for messages */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
+	/* So many staged objects are to be committed together, at most. */
+	unsigned batch;
 };
 
 struct qs_folder_list { /* owned */
@@ -430,17 +438,18 @@ struct qs_folder_list { /* owned */
 };
 
 /*
- * The folders at a URL (now: a PATH).  QS_ENOSTORE when there is no store,
- * QS_EUNSUPPORTED for a scheme this build does not have.
+ * The folders of a directory store (of every kind: qs_url_folders and the
+ * like, wire/wire.h).  QS_ENOSTORE when there is no store, QS_EUNSUPPORTED for
+ * what is not a path.
  */
-QS_MUST_CHECK enum qs_code qs_store_folders(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_folders(const char *path,
 	struct qs_folder_list *out, struct qs_err *err);
 void qs_folder_list_clear(struct qs_folder_list *list);
-QS_MUST_CHECK enum qs_code qs_store_open(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_open(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 /* Make the folder's directories and README.txt; QS_EEXIST if it is there. */
-QS_MUST_CHECK enum qs_code qs_store_create(const char *url,
+QS_MUST_CHECK enum qs_code qs_store_create(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
 void qs_store_close(struct qs_store *store); /* NULL is fine */
@@ -489,90 +498,25 @@ QS_MUST_CHECK enum qs_code qs_log_walk(struct qs_store *store,
 	size_t mark_count, qs_log_fn record, qs_trouble_fn trouble,
 	void *arg, struct qs_err *err);
 
-/* ---------------------------------------------------------- retirement */
-
 /*
- * Which names are retired, by the whole log and no key: docs/FORMAT.md, "What
- * is retired".  Made by giving it every record of a walk.
+ * Who may append to the log, for a place that lets records in one by one.  What
+ * the admin's chain says is read when it is asked for, and again only as far as
+ * that chain has grown meanwhile.  One thread at a time.
  */
-struct qs_retirement;
+struct qs_signers;
 
-/* What a record's retire_seen says: the first 4 bytes of the NAME. */
-uint32_t qs_retire_seen(const struct qs_name *retire_record);
-
-QS_MUST_CHECK enum qs_code qs_retirement_new(
-	const uint8_t adm_pk[static 32], struct qs_retirement **out,
-	struct qs_err *err);
-void qs_retirement_free(struct qs_retirement *retirement);
-/* A record that verified, in the order of qs_log_walk. */
-QS_MUST_CHECK enum qs_code qs_retirement_take(
-	struct qs_retirement *retirement, const struct qs_record *record,
-	struct qs_err *err);
-/* After the last one, and before any question. */
-QS_MUST_CHECK enum qs_code qs_retirement_finish(
-	struct qs_retirement *retirement, struct qs_err *err);
-
-struct qs_retired_by { /* why a name is retired */
-	uint64_t seq;          /* the first RETIRE record that counts for it */
-	struct qs_name record;
-};
-
-/* An object: retired, and nothing has it in use.  why may be NULL. */
-bool qs_retirement_has(const struct qs_retirement *retirement,
-	const struct qs_name *name, struct qs_retired_by *why);
-/* A key slot: whatever has happened since. */
-bool qs_retirement_has_slot(const struct qs_retirement *retirement,
-	const struct qs_name *name, struct qs_retired_by *why);
-/* How many names are retired; each, ascending. */
-size_t qs_retirement_count(const struct qs_retirement *retirement);
-const struct qs_name *qs_retirement_name(
-	const struct qs_retirement *retirement, size_t i);
-/* RETIRE records that do not count, because of a snapshot that knew nothing
- * of them and of which they knew nothing. */
-size_t qs_retirement_void_count(const struct qs_retirement *retirement);
+/* Keeps store, which must outlive it. */
+QS_MUST_CHECK enum qs_code qs_signers_new(struct qs_store *store,
+	struct qs_signers **out, struct qs_err *err);
+void qs_signers_free(struct qs_signers *signers);
 /*
- * What RETIRE records that do not count name, and snapshots list, and none
- * that knew of the RETIRE: who says in a record that he knows of it and uses
- * such an object has to list it again.  Ascending.
+ * That a record which parsed and verified is of this folder and by the admin
+ * or a device that may write it; a GENESIS speaks for itself.  QS_ECORRUPT says
+ * why not, also when the folder's GENESIS is missing.
  */
-size_t qs_retirement_disputed_count(const struct qs_retirement *retirement);
-const struct qs_name *qs_retirement_disputed(
-	const struct qs_retirement *retirement, size_t i);
-/*
- * The newest RETIRE record that the next record of the admin's chain will
- * follow, for retire_seen; false: there is none, or the chain has a gap, so
- * that nobody can tell what else is in front of it.
- */
-bool qs_retirement_newest(const struct qs_retirement *retirement,
-	struct qs_name *out);
+QS_MUST_CHECK enum qs_code qs_signers_check(struct qs_signers *signers,
+	const struct qs_record *record, struct qs_err *err);
 
-/* --------------------------------------------- the trash of a directory */
-
-/*
- * Of a directory store (QS_EUNSUPPORTED for the others).  What is in the trash
- * is still found by get and have, but not listed; an append that names it
- * brings it back.  Durable on return.
- */
-QS_MUST_CHECK enum qs_code qs_store_trash(struct qs_store *store,
-	const struct qs_ref *ref, struct qs_err *err);
-QS_MUST_CHECK enum qs_code qs_store_untrash(struct qs_store *store,
-	const struct qs_ref *ref, struct qs_err *err);
-/* Gone for good.  Only what is in the trash can be. */
-QS_MUST_CHECK enum qs_code qs_store_purge(struct qs_store *store,
-	const struct qs_ref *ref, struct qs_err *err);
-/* ms: since when it is there, by the file's ctime. */
-typedef enum qs_code (*qs_trash_fn)(void *arg, const struct qs_ref *ref,
-	uint64_t ms, struct qs_err *err);
-QS_MUST_CHECK enum qs_code qs_store_each_trashed(struct qs_store *store,
-	qs_trash_fn fn, void *arg, struct qs_err *err);
-/*
- * Nothing is appended to the log by anybody while it is held, so that what the
- * log says stays true while something is purged.  *lock is closed to end it.
- */
-QS_MUST_CHECK enum qs_code qs_store_hold_log(struct qs_store *store, int *lock,
-	struct qs_err *err);
-/* When a file came here, by its ctime. */
-QS_MUST_CHECK enum qs_code qs_store_arrived(struct qs_store *store,
-	const struct qs_ref *ref, uint64_t *ms, struct qs_err *err);
+#include "store/retirement.h"
 
 #endif

@@ -6,6 +6,7 @@
  *   PATH/<folder id>/keys/<64 hex>.key
  *   PATH/<folder id>/log/<16 hex device>/<16 hex seq>-<64 hex>
  *   PATH/<folder id>/obj/<2 hex>/<64 hex>
+ *   PATH/<folder id>/trash/              store_dir_trash.c
  *
  * Every access goes through the descriptor of PATH/<folder id> and a name that
  * is built here from hex digits, so nothing foreign becomes part of a path.
@@ -70,6 +71,19 @@ qs_dir_ref_path(const struct qs_ref *ref)
 
 /* ------------------------------------------------------------- reading */
 
+/* O_NONBLOCK: a pipe in a file's place must not stop us. */
+static int
+open_path(const struct dir_store *self, const char *path)
+{
+	int fd;
+
+	do {
+		fd = openat(self->fd, path, O_RDONLY | O_CLOEXEC |
+			O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 enum qs_code
 qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	int *out, struct qs_err *err)
@@ -78,13 +92,14 @@ qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	const char *word = qs_area_word(ref->area);
 	struct qs_short hex = qs_short_name(&ref->name);
 	struct stat st;
-	int fd;
+	int fd = open_path(self, path.text);
 
-	/* O_NONBLOCK: a pipe in a file's place must not stop us. */
-	do {
-		fd = openat(self->fd, path.text, O_RDONLY | O_CLOEXEC |
-			O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	} while (fd < 0 && errno == EINTR);
+	/* A key slot in the trash is none any more. */
+	if (fd < 0 && errno == ENOENT && ref->area == QS_AREA_OBJ) {
+		fd = open_path(self, qs_dir_trash_path(ref).text);
+		if (fd < 0 && errno == ENOENT) /* brought back just now? */
+			fd = open_path(self, path.text);
+	}
 	if (fd < 0 && errno == ENOENT)
 		return qs_fail(err, QS_ENOTFOUND, "%s %s is missing from %s",
 			word, hex.hex, self->place);
@@ -127,6 +142,20 @@ dir_get(void *arg, const struct qs_ref *ref, uint64_t offset, uint8_t *out,
 	return QS_OK;
 }
 
+/* 0 or errno; *size 0 where there is no regular file. */
+static int
+size_of(const struct dir_store *self, const char *path, uint64_t *size)
+{
+	struct stat st;
+
+	*size = 0;
+	if (fstatat(self->fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno;
+	if (S_ISREG(st.st_mode))
+		*size = (uint64_t)st.st_size;
+	return 0;
+}
+
 static enum qs_code
 dir_have(void *arg, const struct qs_name *names, size_t count,
 	uint64_t *sizes, struct qs_err *err)
@@ -136,23 +165,47 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		struct qs_ref ref = {.area = QS_AREA_OBJ, .name = names[i]};
 		struct dir_path path = qs_dir_ref_path(&ref);
-		struct stat st;
+		int sys = size_of(self, path.text, &sizes[i]);
 
-		if (fstatat(self->fd, path.text, &st,
-			AT_SYMLINK_NOFOLLOW) == 0)
-			sizes[i] = S_ISREG(st.st_mode) ?
-				(uint64_t)st.st_size : 0;
-		else if (errno == ENOENT)
-			sizes[i] = 0;
-		else
-			return qs_fail_errno(err, "object %s: look for it at "
-				"%s", qs_short_name(&names[i]).hex,
-				self->place);
+		if (sys == ENOENT)
+			sys = size_of(self, qs_dir_trash_path(&ref).text,
+				&sizes[i]);
+		if (sys == ENOENT) /* brought back just now? */
+			sys = size_of(self, path.text, &sizes[i]);
+		if (sys == 0 || sys == ENOENT)
+			continue;
+		errno = sys;
+		return qs_fail_errno(err, "object %s: look for it at %s",
+			qs_short_name(&names[i]).hex, self->place);
 	}
 	return QS_OK;
 }
 
 /* ------------------------------------------------------------- opening */
+
+enum qs_code
+qs_store_open_file(struct qs_store *store, const struct qs_ref *ref, int *fd,
+	uint64_t *size, struct qs_err *err)
+{
+	const struct dir_store *self = qs_store_as_dir(store);
+	struct stat st;
+	int file = -1;
+	enum qs_code rc;
+
+	if (self == NULL)
+		return qs_fail(err, QS_EUNSUPPORTED, "%s: not a directory",
+			store->place);
+	rc = qs_dir_open_ref(self, ref, &file, err);
+	if (rc == QS_OK && fstat(file, &st) != 0)
+		rc = qs_fail_errno(err, "%s: look at a file", self->place);
+	if (rc != QS_OK) {
+		qs_fd_close(&file);
+		return rc;
+	}
+	*fd = file;
+	*size = (uint64_t)st.st_size;
+	return QS_OK;
+}
 
 static void
 dir_close(void *arg)
@@ -176,6 +229,12 @@ static const struct qs_store_ops dir_ops = {
 	.drop_key = qs_dir_drop_key,
 	.close = dir_close,
 };
+
+struct dir_store *
+qs_store_as_dir(struct qs_store *store)
+{
+	return store->ops == &dir_ops ? store->self : NULL;
+}
 
 void
 qs_store_dir_limit(struct qs_store *store, unsigned lacks)
@@ -208,6 +267,7 @@ new_store(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	store->ops = &dir_ops;
 	store->self = self;
 	store->place = place;
+	store->batch = QS_LANES_MAX;
 	memcpy(store->folder_id, folder_id, QS_FOLDER_ID_LEN);
 	*out = store;
 	return QS_OK;

@@ -18,6 +18,9 @@ struct dir_store {
 	atomic_bool swept; /* old temporaries were looked for */
 };
 
+/* NULL when the store is of another kind. */
+struct dir_store *qs_store_as_dir(struct qs_store *store);
+
 /*
  * Longest path below the folder: "log/<16>/<16>-<64>", or a temporary's name
  * in a device's folder of the log.
@@ -35,11 +38,19 @@ struct dir_path qs_dir_device_path(const uint8_t device[static QS_DEVICE_LEN]);
 /* "<16 hex seq>-<64 hex>" and the end of the string */
 bool qs_dir_parse_record(const char *text, struct qs_ref *out);
 
-/* Open a regular file for reading; QS_ENOTFOUND has its own sentence. */
+/*
+ * Open a regular file for reading, of an object also in the trash;
+ * QS_ENOTFOUND has its own sentence.
+ */
 QS_MUST_CHECK enum qs_code qs_dir_open_ref(const struct dir_store *self,
 	const struct qs_ref *ref, int *out, struct qs_err *err);
 enum qs_code qs_dir_list(void *self, enum qs_area area, qs_list_fn fn,
 	void *arg, struct qs_err *err);
+
+/* The records of one device, and what is foreign beside them. */
+QS_MUST_CHECK enum qs_code qs_dir_list_device(void *self,
+	const uint8_t device[static QS_DEVICE_LEN], qs_list_fn fn, void *arg,
+	struct qs_err *err);
 
 /* mkdir below the folder, if it is not there; to be synced by the caller. */
 QS_MUST_CHECK enum qs_code qs_dir_make_at(const struct dir_store *self,
@@ -92,5 +103,22 @@ enum qs_code qs_dir_put_key(void *self, struct qs_span slot,
 	struct qs_name *name, struct qs_err *err);
 enum qs_code qs_dir_drop_key(void *self, const struct qs_name *name,
 	struct qs_err *err);
+
+/* The trash. */
+struct dir_path qs_dir_trash_path(const struct qs_ref *ref);
+QS_MUST_CHECK enum qs_code qs_dir_trash(struct dir_store *self,
+	const struct qs_ref *ref, struct qs_err *err);
+/* flock(), where there is such a thing. */
+QS_MUST_CHECK enum qs_code qs_dir_flock(int fd, int operation,
+	struct qs_err *err);
+/* The lock on all of log/; ends when *out is closed. */
+QS_MUST_CHECK enum qs_code qs_dir_lock_log(const struct dir_store *self,
+	int operation, int *out, struct qs_err *err);
+/*
+ * All objects of these names are here, brought back from the trash if need be;
+ * QS_ENOTFOUND says which is not.  With the log's lock, shared.
+ */
+QS_MUST_CHECK enum qs_code qs_dir_need_objects(struct dir_store *self,
+	struct qs_span names, struct qs_err *err);
 
 #endif

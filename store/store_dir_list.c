@@ -188,10 +188,13 @@ list_files(const struct listing *listing, const char *path,
 	return rc;
 }
 
-/* "obj" and "log" hold directories of files, named by len bytes in hex. */
+/*
+ * "obj" and "log" hold directories of files, named by len bytes in hex.
+ * only_foreign: what is beside these, not what is in them.
+ */
 static enum qs_code
 list_nested(const struct listing *listing, const char *path, size_t len,
-	struct qs_err *err)
+	bool only_foreign, struct qs_err *err)
 {
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
@@ -215,7 +218,8 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 			S_ISDIR(st.st_mode)) {
 			(void)snprintf(below.text, sizeof(below.text),
 				"%s/%.16s", path, entry->d_name);
-			rc = list_files(listing, below.text, bytes, err);
+			rc = only_foreign ? QS_OK : list_files(listing,
+				below.text, bytes, err);
 		} else {
 			rc = report_foreign(&reading, entry->d_name, err);
 		}
@@ -226,11 +230,13 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 	return rc;
 }
 
+/* Or what belongs to the place: see docs/FORMAT.md, "Layout". */
 static bool
 is_area(const char *name)
 {
 	return strcmp(name, "keys") == 0 || strcmp(name, "log") == 0 ||
-		strcmp(name, "obj") == 0;
+		strcmp(name, "obj") == 0 || strcmp(name, "trash") == 0 ||
+		strcmp(name, "hub") == 0;
 }
 
 static enum qs_code
@@ -277,13 +283,57 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 	case QS_AREA_KEYS:
 		return list_files(&listing, path, NULL, err);
 	case QS_AREA_LOG:
-		return list_nested(&listing, path, QS_DEVICE_LEN, err);
+		return list_nested(&listing, path, QS_DEVICE_LEN, false, err);
 	case QS_AREA_OBJ:
-		return list_nested(&listing, path, 1, err);
+		return list_nested(&listing, path, 1, false, err);
 	case QS_AREA_BESIDE:
 		break;
 	}
 	return qs_fail(err, QS_EINVAL, "no area %d", (int)area);
+}
+
+enum qs_code
+qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
+	qs_list_fn fn, void *arg, struct qs_err *err)
+{
+	const struct dir_store *self = qs_store_as_dir(store);
+	struct listing listing = {area, fn, arg, self};
+	struct qs_name name = {{part}};
+	struct dir_path shard = qs_dir_shard_path(&name);
+	struct stat st;
+	enum qs_code rc = QS_OK;
+
+	if (self == NULL)
+		return qs_fail(err, QS_EUNSUPPORTED, "%s: not a directory",
+			store->place);
+	if (area != QS_AREA_OBJ)
+		return store->ops->list(store->self, area, fn, arg, err);
+	if (part == 0 && fstatat(self->fd, "obj", &st, 0) == 0)
+		rc = list_nested(&listing, "obj", 1, true, err);
+	if (rc == QS_OK && fstatat(self->fd, shard.text, &st,
+		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+		rc = list_files(&listing, shard.text, &part, err);
+	return rc;
+}
+
+enum qs_code
+qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
+	qs_list_fn fn, void *fn_arg, struct qs_err *err)
+{
+	struct dir_store *self = arg;
+	struct listing listing = {QS_AREA_LOG, fn, fn_arg, self};
+	struct dir_path path = qs_dir_device_path(device);
+	struct stat st;
+
+	if (fstatat(self->fd, path.text, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno == ENOENT)
+			return QS_OK; /* it has written nothing yet */
+		return qs_fail_errno(err, "list %s", path.text);
+	}
+	/* As when all is listed: there it is foreign. */
+	if (!S_ISDIR(st.st_mode))
+		return QS_OK;
+	return list_files(&listing, path.text, device, err);
 }
 
 /* ------------------------------------------------------------- folders */

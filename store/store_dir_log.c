@@ -106,25 +106,6 @@ check_head(const struct dir_store *self, const struct qs_record *record,
 		qs_short_device(record->signer).hex, head->seq, record->seq);
 }
 
-/*
- * The lock is on the device's directory and dies with us: nothing is left in
- * the store to unlock.  Where directories cannot be locked (NFS), a race of two
- * writers of one device makes a fork, which every reader reports.
- */
-static enum qs_code
-lock(int fd, struct qs_err *err)
-{
-	int rc;
-
-	do {
-		rc = flock(fd, LOCK_EX);
-	} while (rc != 0 && errno == EINTR);
-	if (rc == 0 || errno == EBADF || errno == ENOLCK ||
-		errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)
-		return QS_OK;
-	return qs_fail_errno(err, "lock the log");
-}
-
 static enum qs_code
 append_locked(struct dir_store *self, int fd, const char *dir,
 	const struct qs_record *record, struct qs_err *err)
@@ -164,13 +145,39 @@ open_device(const struct dir_store *self, const char *dir, int *out,
 	return rc;
 }
 
+/*
+ * The locks are on directories and die with us: nothing is left in the store to
+ * unlock.  That on log/ is shared by all who append, and keeps out who removes
+ * objects for good.  Where directories cannot be locked (NFS), a race of two
+ * writers of one device makes a fork, which every reader reports.
+ */
+static enum qs_code
+append(struct dir_store *self, const struct qs_record *record,
+	struct qs_err *err)
+{
+	struct dir_path dir = qs_dir_device_path(record->signer);
+	int fd = -1, log = -1;
+	enum qs_code rc = qs_dir_lock_log(self, LOCK_SH, &log, err);
+
+	if (rc == QS_OK)
+		rc = open_device(self, dir.text, &fd, err);
+	if (rc == QS_OK)
+		rc = qs_dir_flock(fd, LOCK_EX, err);
+	/* What it names is here, before it is. */
+	if (rc == QS_OK && record->type == QS_RECORD_SNAPSHOT)
+		rc = qs_dir_need_objects(self, record->public_body, err);
+	if (rc == QS_OK)
+		rc = append_locked(self, fd, dir.text, record, err);
+	qs_fd_close(&fd);
+	qs_fd_close(&log);
+	return rc;
+}
+
 enum qs_code
 qs_dir_append(void *arg, const struct qs_record *record, struct qs_err *err)
 {
 	struct dir_store *self = arg;
-	struct dir_path dir = qs_dir_device_path(record->signer);
 	struct qs_name name;
-	int fd = -1;
 	enum qs_code rc;
 
 	qs_hash_name(record->bytes, &name);
@@ -179,13 +186,8 @@ qs_dir_append(void *arg, const struct qs_record *record, struct qs_err *err)
 		return qs_fail(err, QS_EINVAL,
 			"log record %s: its name is not that of its bytes",
 			qs_short_name(&record->name).hex);
-	rc = open_device(self, dir.text, &fd, err);
-	if (rc == QS_OK)
-		rc = lock(fd, err);
-	if (rc == QS_OK)
-		rc = append_locked(self, fd, dir.text, record, err);
-	qs_fd_close(&fd);
-	if (rc == QS_OK || rc == QS_ECONFLICT)
+	rc = append(self, record, err);
+	if (rc == QS_OK || rc == QS_ECONFLICT || rc == QS_ENOTFOUND)
 		return rc;
 	return qs_dir_write_failed(self, "write a log record", err);
 }
@@ -211,23 +213,18 @@ qs_dir_put_key(void *arg, struct qs_span slot, struct qs_name *name,
 	return QS_OK;
 }
 
+/* Into the trash: its owner may bring it back for a while. */
 enum qs_code
 qs_dir_drop_key(void *arg, const struct qs_name *name, struct qs_err *err)
 {
 	struct dir_store *self = arg;
 	struct qs_ref ref = {.area = QS_AREA_KEYS, .name = *name};
-	struct dir_path path = qs_dir_ref_path(&ref);
-	enum qs_code rc;
+	enum qs_code rc = qs_dir_trash(self, &ref, err);
 
-	if (unlinkat(self->fd, path.text, 0) != 0) {
-		if (errno == ENOENT)
-			return qs_fail(err, QS_ENOTFOUND,
-				"key slot %s is missing from %s",
-				qs_short_name(name).hex, self->place);
-		return qs_fail_errno(err, "key slot %s: remove it from %s",
+	if (rc == QS_ENOTFOUND)
+		return qs_fail(err, QS_ENOTFOUND,
+			"key slot %s is missing from %s",
 			qs_short_name(name).hex, self->place);
-	}
-	rc = qs_dir_sync_at(self, "keys", err);
 	if (rc != QS_OK)
 		return qs_fail_while(err, "key slot %s: remove it from %s",
 			qs_short_name(name).hex, self->place);

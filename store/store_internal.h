@@ -48,6 +48,15 @@ struct qs_keys {
 _Static_assert(PACK_HEADER + PACK_SUPER + QS_TAG_LEN == QS_PACK_HEAD,
 	"a pack's head is its header and its sealed superblock");
 
+/*
+ * What anybody can say of the first PACK_KEYED bytes of a pack: magic, version,
+ * suite, folder.
+ */
+QS_MUST_CHECK enum qs_code qs_pack_header_check(
+	const uint8_t header[static PACK_KEYED],
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN], struct qs_err *err);
+bool qs_pack_is_size(uint64_t size); /* a size class */
+
 /* header[0..64) of a pack with this salt. */
 void qs_pack_header(const struct qs_keys *keys, const uint8_t salt[static 32],
 	uint8_t out[static PACK_KEYED]);
@@ -129,6 +138,10 @@ struct qs_log_list { /* owned; sorted by device, seq, name */
 QS_MUST_CHECK enum qs_code qs_log_list_load(struct qs_store *store,
 	struct qs_log_list *out, struct qs_err *err);
 void qs_log_list_clear(struct qs_log_list *list);
+/* A qs_list_fn that adds to a struct qs_log_list; to be sorted after it. */
+enum qs_code qs_log_list_add(void *list, const struct qs_ref *ref,
+	struct qs_err *err);
+void qs_log_list_sort(struct qs_log_list *list);
 /* The first entry that is not before (device, seq, name). */
 size_t qs_log_list_find(const struct qs_log_list *list,
 	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,

@@ -35,8 +35,22 @@ QS_MUST_CHECK enum qs_code qs_url_open(const char *url,
 QS_MUST_CHECK enum qs_code qs_url_create(const char *url,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err);
+/* Chooses one of the folders (there is at least one) into id. */
+typedef enum qs_code (*qs_choose_fn)(void *arg,
+	const struct qs_folder_list *list, uint8_t id[static QS_FOLDER_ID_LEN],
+	struct qs_err *err);
+/* List, choose and open on one connection. */
+QS_MUST_CHECK enum qs_code qs_url_open_one(const char *url,
+	qs_choose_fn choose, void *arg, struct qs_store **out,
+	struct qs_err *err);
 /* Is it one of the others' kinds (and not the path of a directory)? */
 bool qs_url_is_remote(const char *url);
+
+/*
+ * Seconds of silence until a hub is given up (300, and 120 for its greeting,
+ * unless told otherwise).  For the whole program.
+ */
+void qs_wire_set_patience(unsigned seconds);
 
 /* ---------------------------------------------- what came since, remote */
 
@@ -173,6 +187,14 @@ QS_MUST_CHECK enum qs_code qs_wire_read(struct qs_wire *wire, void *out,
 /* A frame: head and bytes in one go.  QS_ENET. */
 QS_MUST_CHECK enum qs_code qs_wire_write(struct qs_wire *wire,
 	const struct qs_wire_head *head, struct qs_span bytes,
+	unsigned seconds, struct qs_err *err);
+/*
+ * A frame whose bytes are in a file, head->len of them at offset: without
+ * copying them where the system can.  QS_EIO: they could not be read and the
+ * frame is not whole: the connection is of no more use.
+ */
+QS_MUST_CHECK enum qs_code qs_wire_write_file(struct qs_wire *wire,
+	const struct qs_wire_head *head, int fd, uint64_t offset,
 	unsigned seconds, struct qs_err *err);
 /* Bytes that are no frame: the greeting. */
 QS_MUST_CHECK enum qs_code qs_wire_write_raw(struct qs_wire *wire,

@@ -231,6 +231,29 @@ strange_files_are_told_and_do_no_harm(void **state)
 }
 
 static void
+what_is_in_the_trash_is_there(void **state)
+{
+	struct rig *rig = *state;
+	struct qs_folder *folder = two_snapshots(rig);
+	struct told *told = told_new();
+	struct qs_ref ref = {.area = QS_AREA_OBJ};
+	struct qs_check_result result;
+	char path[512];
+
+	object_of(rig, folder, "two", path, &ref.name);
+	OK(qs_store_trash(qs_folder_store(folder), &ref, &err));
+	rig_sh(rig, "cd store/*/keys && mkdir ../hub && "
+		"touch ../hub/catalogue.sqlite");
+	result = check(folder, told, true);
+	told_says(told, "");
+	assert_int_equal(told->count, 0);
+	assert_int_equal(result.missing_packs, 0);
+	assert_int_equal(result.foreign_files, 0);
+	qs_folder_close(folder);
+	free(told);
+}
+
+static void
 parts_and_shares_choose_some_packs(void **state)
 {
 	struct rig *rig = *state;
@@ -394,6 +417,7 @@ main(void)
 		RIG_TEST(a_truncated_object_is_found_at_once),
 		RIG_TEST(a_wrong_index_is_put_right),
 		RIG_TEST(strange_files_are_told_and_do_no_harm),
+		RIG_TEST(what_is_in_the_trash_is_there),
 		RIG_TEST(parts_and_shares_choose_some_packs),
 		RIG_TEST(a_lost_folder_is_named),
 		RIG_TEST(a_file_of_many_chunks_is_told_once),

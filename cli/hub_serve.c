@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * qstore-hub serve: who calls, for which folder, and what it may do; then one
+ * connection.  The principal comes from where the caller can't reach: dom0's
+ * word, the forced command of a key, the kernel's word about a socket's peer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/hub_internal.h"
+
+struct serving { /* as the command line has it */
+	const char *hub, *acl, *principal, *folder, *mode, *listen, *store;
+	bool is_qrexec, is_uncaged;
+};
+
+static const char usage[] =
+	"usage: qstore-hub serve --qrexec\n"
+	"       qstore-hub serve --principal NAME --folder F [--mode ro|rw|transfer]\n"
+	"       qstore-hub serve --listen PATH [--folder F]\n"
+	"       qstore-hub serve --store PATH [--mode ro|rw|transfer]\n"
+	"\n"
+	"Serves a folder over standard input and output, or a Unix socket.\n"
+	"\n"
+	"  --qrexec          as dom0 says: QREXEC_REMOTE_DOMAIN, the service\n"
+	"  --principal NAME  for the forced command of an ssh key\n"
+	"  --folder F        the hub's folder\n"
+	"  --mode M          at most that; without: what the access list says\n"
+	"  --listen PATH     make a socket there, a process for each connection\n"
+	"  --store PATH      a bare path, whole, for whoever could write it anyway\n"
+	"  --hub DIR         where the folders are (~/qstore)\n"
+	"  --acl FILE        the access list (~/.config/qstore/acl.conf)\n"
+	"\n"
+	"example: qstore-hub serve --principal laptop --folder work --mode rw\n";
+
+static enum qs_code
+parse_mode(const char *text, enum qs_wire_mode *out, struct qs_err *err)
+{
+	if (strcmp(text, "ro") == 0)
+		*out = QS_MODE_RO;
+	else if (strcmp(text, "rw") == 0)
+		*out = QS_MODE_RW;
+	else if (strcmp(text, "transfer") == 0)
+		*out = QS_MODE_TRANSFER;
+	else
+		return qs_fail(err, QS_EINVAL, "--mode: \"%s\" is none of ro, "
+			"rw, transfer", text);
+	return QS_OK;
+}
+
+/* What is asked for narrows what is granted; it never widens it. */
+static enum qs_code
+narrow(enum qs_wire_mode asked, struct qs_grant *grant, const char *principal,
+	const char *folder, struct qs_err *err)
+{
+	if (asked == grant->mode || asked == QS_MODE_RO) {
+		grant->mode = asked;
+		return QS_OK;
+	}
+	return qs_fail(err, QS_EKEY, "%s may not do that on folder %s",
+		principal, folder);
+}
+
+/* ------------------------------------------------------- one connection */
+
+/* Takes the descriptors. */
+static enum qs_code
+serve_grant(const struct serving *serving, const char *principal,
+	const char *folder, const struct qs_grant *grant, int in, int out,
+	struct qs_err *err)
+{
+	struct qs_serve_options options = {
+		.principal = principal,
+		.folder = folder,
+		.grant = *grant,
+		.is_caged = !serving->is_uncaged,
+	};
+	char *root = NULL;
+	enum qs_code rc = QS_OK;
+
+	if (folder == NULL)
+		root = strdup(serving->store);
+	else if (asprintf(&root, "%s/%s", serving->hub, folder) < 0)
+		root = NULL;
+	if (root == NULL)
+		rc = qs_fail_nomem(err, "serving");
+	options.root = root;
+	if (rc == QS_OK) {
+		rc = qs_serve(&options, in, out, err);
+	} else {
+		qs_serve_refuse(in, out, err);
+	}
+	free(root);
+	return rc;
+}
+
+/* ask: what the call itself limits it to; 0: nothing. */
+static enum qs_code
+find_grant(const struct serving *serving, const char *principal,
+	const char *folder, enum qs_wire_mode ask, struct qs_grant *out,
+	struct qs_err *err)
+{
+	enum qs_code rc;
+
+	if (!qs_wire_name_ok(folder))
+		return qs_fail(err, QS_EKEY, "there can be no folder of that "
+			"name");
+	rc = qs_acl_find(serving->acl, principal, folder, out, err);
+	if (rc == QS_OK && ask != 0)
+		rc = narrow(ask, out, principal, folder, err);
+	return rc;
+}
+
+static enum qs_code
+serve_listed(const struct serving *serving, const char *principal,
+	const char *folder, enum qs_wire_mode ask, struct qs_err *err)
+{
+	struct qs_grant grant;
+	enum qs_code rc = find_grant(serving, principal, folder, ask, &grant,
+		err);
+
+	if (rc != QS_OK) {
+		qs_serve_refuse(dup(STDIN_FILENO), dup(STDOUT_FILENO), err);
+		return rc;
+	}
+	return serve_grant(serving, principal, folder, &grant,
+		dup(STDIN_FILENO), dup(STDOUT_FILENO), err);
+}
+
+/* --------------------------------------------------------------- qrexec */
+
+/*
+ * dom0 sets these; whatever else is named so it has taken away.  Without the
+ * first one this was not called by qrexec, and nobody is believed.
+ */
+static enum qs_code
+serve_qrexec(const struct serving *serving, struct qs_err *err)
+{
+	const char *domain = getenv("QREXEC_REMOTE_DOMAIN");
+	const char *service = getenv("QREXEC_SERVICE_FULL_NAME");
+	const char *folder = getenv("QREXEC_SERVICE_ARGUMENT");
+	char principal[80];
+	enum qs_wire_mode ask;
+	enum qs_code rc = QS_OK;
+
+	/* Qubes' names have capitals too; what we can't list we don't serve. */
+	if (domain == NULL || service == NULL || folder == NULL ||
+		!qs_wire_name_ok(domain))
+		rc = qs_fail(err, QS_EKEY, "not called by qrexec with a "
+			"folder, or by a qube whose name has other letters "
+			"than a-z, 0-9, '.', '_', '-'");
+	else if (strncmp(service, "qstore.Store+", 13) == 0)
+		ask = QS_MODE_RW;
+	else if (strncmp(service, "qstore.Fetch+", 13) == 0)
+		ask = QS_MODE_RO;
+	else if (strncmp(service, "qstore.Transfer+", 16) == 0)
+		ask = QS_MODE_TRANSFER;
+	else
+		rc = qs_fail(err, QS_EKEY, "called as a service that is none "
+			"of qstore's");
+	if (rc != QS_OK) {
+		qs_serve_refuse(dup(STDIN_FILENO), dup(STDOUT_FILENO), err);
+		return rc;
+	}
+	(void)snprintf(principal, sizeof(principal), "qube:%s", domain);
+	return serve_listed(serving, principal, folder, ask, err);
+}
+
+/* ---------------------------------------------------------------- socket */
+
+/* The folder that the client greets with decides; so its greeting is peeked at
+ * before the grant is looked up. */
+static enum qs_code
+peek_folder(int fd, struct qs_wire_hello *out, struct qs_err *err)
+{
+	uint8_t untrusted[QS_WIRE_GREETING];
+	size_t got = 0;
+
+	while (got < sizeof(untrusted)) {
+		ssize_t n = recv(fd, untrusted, sizeof(untrusted),
+			MSG_PEEK | MSG_WAITALL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return qs_fail_errno(err, "read the greeting");
+		if ((size_t)n <= got)
+			return qs_fail(err, QS_EPROTO, "no greeting came");
+		got = (size_t)n;
+	}
+	return qs_wire_hello_decode(untrusted, out, err);
+}
+
+/* By the user's name, and where it is not listed, by its number. */
+static enum qs_code
+grant_peer(const struct serving *serving, uid_t uid, const char *folder,
+	char principal[static 80], struct qs_grant *out, struct qs_err *err)
+{
+	const struct passwd *user = getpwuid(uid);
+	enum qs_code rc = QS_EKEY;
+
+	if (user != NULL && qs_wire_name_ok(user->pw_name)) {
+		(void)snprintf(principal, 80, "user:%s", user->pw_name);
+		rc = find_grant(serving, principal, folder, 0, out, err);
+	}
+	if (rc == QS_EKEY) {
+		(void)snprintf(principal, 80, "user:%lu", (unsigned long)uid);
+		rc = find_grant(serving, principal, folder, 0, out, err);
+	}
+	return rc;
+}
+
+/* In a process of its own; takes fd. */
+static enum qs_code
+serve_peer(const struct serving *serving, int fd, struct qs_err *err)
+{
+	const struct timeval patience = {.tv_sec = 300};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct qs_wire_hello hello = {.folder = ""};
+	struct qs_grant grant;
+	char principal[80];
+	const char *folder = serving->folder;
+	enum qs_code rc = QS_OK;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		sizeof(patience));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		rc = qs_fail_errno(err, "who called");
+	if (rc == QS_OK && folder == NULL) {
+		rc = peek_folder(fd, &hello, err);
+		folder = hello.folder;
+	}
+	if (rc == QS_OK && folder[0] == '\0')
+		rc = qs_fail(err, QS_EINVAL, "say which folder: unix:PATH#"
+			"FOLDER");
+	if (rc == QS_OK)
+		rc = grant_peer(serving, peer.uid, folder, principal, &grant,
+			err);
+	if (rc != QS_OK) {
+		qs_serve_refuse(fd, fd, err);
+		return rc;
+	}
+	return serve_grant(serving, principal, folder, &grant, fd, fd, err);
+}
+
+static volatile sig_atomic_t is_over;
+
+static void
+end_listening(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
+/* A socket there that nobody listens on is what a killed hub has left. */
+static enum qs_code
+make_socket(const char *path, int *out, struct qs_err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = -1, probe = -1;
+	mode_t old;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return qs_fail(err, QS_EINVAL, "--listen %s: the path is too "
+			"long for a socket", path);
+	memcpy(address.sun_path, path, strlen(path));
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (probe >= 0 && connect(probe, (const struct sockaddr *)&address,
+		sizeof(address)) != 0 && errno == ECONNREFUSED)
+		(void)unlink(path);
+	qs_fd_close(&probe);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Whoever can reach it is asked who he is; the list decides. */
+	old = umask(0111);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address,
+		sizeof(address)) != 0 || listen(fd, 64) != 0) {
+		(void)umask(old);
+		(void)qs_fail_errno(err, "--listen %s", path);
+		qs_fd_close(&fd);
+		return err->code;
+	}
+	(void)umask(old);
+	*out = fd;
+	return QS_OK;
+}
+
+#define CHILDREN_MAX 256
+
+static int
+serve_socket(const struct serving *serving, struct qs_err *err)
+{
+	struct sigaction action = {.sa_handler = end_listening};
+	unsigned children = 0;
+	int fd = -1;
+
+	if (make_socket(serving->listen, &fd, err) != QS_OK)
+		return qs_hub_failed(err);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	while (!is_over) {
+		int client;
+		pid_t pid;
+
+		while (children > 0 && waitpid(-1, NULL,
+			children >= CHILDREN_MAX ? 0 : WNOHANG) > 0)
+			children--;
+		client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		if (client < 0)
+			continue; /* a signal, or a client that has gone */
+		pid = fork();
+		if (pid == 0) {
+			(void)signal(SIGTERM, SIG_DFL);
+			(void)signal(SIGINT, SIG_DFL);
+			qs_fd_close(&fd);
+			exit(serve_peer(serving, client, err) == QS_OK ? 0 :
+				qs_hub_failed(err));
+		}
+		if (pid > 0)
+			children++;
+		qs_fd_close(&client);
+	}
+	(void)unlink(serving->listen);
+	qs_fd_close(&fd);
+	return 0;
+}
+
+/* ------------------------------------------------------------- options */
+
+enum { QREXEC = 256, PRINCIPAL, FOLDER, MODE, LISTEN, STORE, HUB, ACL,
+	UNCAGED };
+
+static const struct option long_options[] = {
+	{"qrexec", no_argument, NULL, QREXEC},
+	{"principal", required_argument, NULL, PRINCIPAL},
+	{"folder", required_argument, NULL, FOLDER},
+	{"mode", required_argument, NULL, MODE},
+	{"listen", required_argument, NULL, LISTEN},
+	{"store", required_argument, NULL, STORE},
+	{"hub", required_argument, NULL, HUB},
+	{"acl", required_argument, NULL, ACL},
+	{"no-sandbox", no_argument, NULL, UNCAGED},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static enum qs_code
+check_ways(const struct serving *serving, struct qs_err *err)
+{
+	int ways = serving->is_qrexec + (serving->principal != NULL) +
+		(serving->listen != NULL) + (serving->store != NULL);
+
+	if (ways != 1)
+		return qs_fail(err, QS_EINVAL, "serve: say one of --qrexec, "
+			"--principal, --listen and --store (see --help)");
+	if (serving->principal != NULL && (serving->folder == NULL ||
+		!qs_wire_name_ok(serving->principal)))
+		return qs_fail(err, QS_EINVAL, "serve: --principal takes a "
+			"name of a-z, 0-9, '.', '_', '-', and --folder with "
+			"it");
+	return QS_OK;
+}
+
+static int
+run(struct serving *serving, struct qs_err *err)
+{
+	enum qs_wire_mode mode = (enum qs_wire_mode)0;
+	char principal[80];
+	enum qs_code rc = check_ways(serving, err);
+
+	if (rc == QS_OK && serving->mode != NULL)
+		rc = parse_mode(serving->mode, &mode, err);
+	if (rc != QS_OK)
+		return qs_hub_failed(err);
+	if (serving->listen != NULL)
+		return serve_socket(serving, err);
+	if (serving->store != NULL) {
+		const struct qs_grant grant = {
+			.mode = mode != 0 ? mode : QS_MODE_RW,
+		};
+
+		rc = serve_grant(serving, "whoever calls", NULL, &grant,
+			dup(STDIN_FILENO), dup(STDOUT_FILENO), err);
+	} else if (serving->is_qrexec) {
+		rc = serve_qrexec(serving, err);
+	} else {
+		(void)snprintf(principal, sizeof(principal), "key:%s",
+			serving->principal);
+		rc = serve_listed(serving, principal, serving->folder, mode,
+			err);
+	}
+	return rc == QS_OK ? 0 : qs_hub_failed(err);
+}
+
+int
+qs_hub_cmd_serve(int argc, char **argv)
+{
+	struct serving serving = {0};
+	char *hub = NULL, *acl = NULL;
+	struct qs_err err;
+	enum qs_code rc = QS_OK;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) !=
+		-1) {
+		switch (option) {
+		case QREXEC: serving.is_qrexec = true; break;
+		case PRINCIPAL: serving.principal = optarg; break;
+		case FOLDER: serving.folder = optarg; break;
+		case MODE: serving.mode = optarg; break;
+		case LISTEN: serving.listen = optarg; break;
+		case STORE: serving.store = optarg; break;
+		case HUB: serving.hub = optarg; break;
+		case ACL: serving.acl = optarg; break;
+		case UNCAGED: serving.is_uncaged = true; break;
+		case 'h': (void)fputs(usage, stdout); return 0;
+		default: (void)fputs(usage, stderr); return 1;
+		}
+	}
+	if (optind != argc) {
+		(void)fputs(usage, stderr);
+		return 1;
+	}
+	if (serving.hub == NULL && serving.store == NULL)
+		rc = qs_hub_default_dir(&hub, &err);
+	if (rc == QS_OK && serving.acl == NULL && serving.store == NULL)
+		rc = qs_hub_default_acl(&acl, &err);
+	if (serving.hub == NULL)
+		serving.hub = hub;
+	if (serving.acl == NULL)
+		serving.acl = acl;
+	status = rc == QS_OK ? run(&serving, &err) : qs_hub_failed(&err);
+	free(hub);
+	free(acl);
+	return status;
+}

@@ -36,41 +36,38 @@ qs_policy_is_empty(const struct qs_policy *policy)
 
 /* ---------------------------------------------------------- durations */
 
+/* One number and its unit; false: that is none. */
+static bool
+parse_part(const char **text, struct qs_within *within)
+{
+	int *const units[] = {&within->years, &within->months, &within->days,
+		&within->hours};
+	static const char letters[] = "ymdh";
+	const char *at = *text, *letter;
+	int number = 0;
+
+	if (*at < '0' || *at > '9')
+		return false;
+	for (; *at >= '0' && *at <= '9' && number < 100000; at++)
+		number = number * 10 + (*at - '0');
+	letter = *at == '\0' ? NULL : strchr(letters, *at);
+	if (letter == NULL)
+		return false;
+	*units[letter - letters] = number;
+	*text = at + 1;
+	return true;
+}
+
 enum qs_code
 qs_within_parse(const char *text, struct qs_within *out, struct qs_err *err)
 {
 	struct qs_within within = {0};
 	const char *at = text;
+	bool is_right = true;
 
-	while (*at != '\0') {
-		int number = 0, *to = NULL;
-
-		if (*at < '0' || *at > '9')
-			break;
-		for (; *at >= '0' && *at <= '9' && number < 100000; at++)
-			number = number * 10 + (*at - '0');
-		switch (*at) {
-		case 'y':
-			to = &within.years;
-			break;
-		case 'm':
-			to = &within.months;
-			break;
-		case 'd':
-			to = &within.days;
-			break;
-		case 'h':
-			to = &within.hours;
-			break;
-		default:
-			break;
-		}
-		if (to == NULL || number > 100000)
-			break;
-		*to = number;
-		at++;
-	}
-	if (*at != '\0' || is_no_time(&within))
+	while (is_right && *at != '\0')
+		is_right = parse_part(&at, &within);
+	if (!is_right || is_no_time(&within))
 		return qs_fail(err, QS_EINVAL, "\"%.64s\" is no span of time "
 			"like 1y5m7d2h (years, months, days, hours)", text);
 	*out = within;

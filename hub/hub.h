@@ -187,11 +187,11 @@ struct qs_tidy_options {
 	int64_t now_ns;       /* 0: the clock; tests set it */
 };
 
-/* The defaults, or what the facts of the catalogue say. */
+/* As above. */
 void qs_tidy_defaults(struct qs_tidy_options *out);
 
 struct qs_tidy_result {
-	uint64_t retired, retired_bytes; /* in effect, still in their place */
+	uint64_t retired, retired_bytes; /* still in their place afterwards */
 	uint64_t trashed, trashed_bytes; /* moved in this run */
 	uint64_t restored;               /* out of the trash again */
 	uint64_t purged, purged_bytes;
@@ -201,7 +201,7 @@ struct qs_tidy_result {
 
 /*
  * Carry out the RETIRE records of the folder at path: docs/HUB.md.  Needs no
- * room on the disk.
+ * room on the disk.  QS_EBUSY: somebody else is at it.
  */
 QS_MUST_CHECK enum qs_code qs_tidy(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],

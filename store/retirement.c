@@ -229,6 +229,14 @@ qs_retirement_take(struct qs_retirement *self, const struct qs_record *record,
 	return QS_OK;
 }
 
+enum qs_code
+qs_retirement_miss(struct qs_retirement *self,
+	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,
+	struct qs_err *err)
+{
+	return ret_chains_miss(&self->chains, device, seq, err);
+}
+
 /*
  * The record that the next of the admin's will follow: of the highest number
  * that has everything in front of it, the lesser NAME.

@@ -30,6 +30,14 @@ void qs_retirement_free(struct qs_retirement *retirement);
 QS_MUST_CHECK enum qs_code qs_retirement_take(
 	struct qs_retirement *retirement, const struct qs_record *record,
 	struct qs_err *err);
+/*
+ * There is a record of this number that can't be read: it may be a SNAPSHOT
+ * that did not know.  Before qs_retirement_finish.
+ */
+QS_MUST_CHECK enum qs_code qs_retirement_miss(
+	struct qs_retirement *retirement,
+	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,
+	struct qs_err *err);
 /* After the last one, and before any question. */
 QS_MUST_CHECK enum qs_code qs_retirement_finish(
 	struct qs_retirement *retirement, struct qs_err *err);

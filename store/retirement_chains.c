@@ -33,6 +33,7 @@ ret_chains_clear(struct ret_chains *chains)
 	free(chains->devices);
 	free(chains->retires);
 	free(chains->by_seen);
+	free(chains->missed);
 	free(chains->tree_first);
 	free(chains->tree_end);
 	qs_buf_clear(&chains->heads);

@@ -48,9 +48,12 @@ static bool
 all_know(const struct ret_chains *chains, const struct ret_device *device,
 	size_t at, const struct ret_retire *retire)
 {
-	const struct ret_node *node = &chains->nodes[at];
+	const struct ret_node *node;
 
-	if (at >= device->end || node->low > node->high)
+	if (at >= device->end)
+		return true;
+	node = &chains->nodes[at];
+	if (node->low > node->high) /* none at all */
 		return true;
 	return node->low >= retire->first && node->high < retire->end;
 }
@@ -135,8 +138,71 @@ does_count(const struct ret_chains *chains, const struct ret_retire *retire)
 }
 
 enum qs_code
+ret_chains_miss(struct ret_chains *chains,
+	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,
+	struct qs_err *err)
+{
+	struct ret_missed *missed;
+	enum qs_code rc = ret_room(&chains->missed, chains->missed_count,
+		&chains->missed_cap, sizeof(*missed), err);
+
+	if (rc != QS_OK)
+		return rc;
+	missed = &chains->missed[chains->missed_count++];
+	memcpy(missed->device, device, QS_DEVICE_LEN);
+	missed->seq = seq;
+	return QS_OK;
+}
+
+/* As if a record behind it showed the gap. */
+static enum qs_code
+count_missed(struct ret_chains *chains, struct qs_err *err)
+{
+	for (size_t i = 0; i < chains->missed_count; i++) {
+		const struct ret_missed *missed = &chains->missed[i];
+		uint64_t end = missed->seq + (missed->seq < UINT64_MAX);
+		struct ret_device *device = NULL;
+
+		for (size_t k = 0; k < chains->device_count; k++) {
+			if (memcmp(chains->devices[k].id, missed->device,
+				QS_DEVICE_LEN) == 0)
+				device = &chains->devices[k];
+		}
+		if (device == NULL) {
+			enum qs_code rc = ret_room(&chains->devices,
+				chains->device_count, &chains->device_cap,
+				sizeof(*device), err);
+
+			if (rc != QS_OK)
+				return rc;
+			device = &chains->devices[chains->device_count++];
+			*device = (struct ret_device){
+				.forked_at = UINT64_MAX,
+				.first = chains->count,
+				.end = chains->count,
+			};
+			memcpy(device->id, missed->device, QS_DEVICE_LEN);
+		}
+		if (!device->has_gap || device->gap_end < end)
+			device->gap_end = end;
+		device->has_gap = true;
+		/* Another of that number: then it is a twin. */
+		for (size_t at = device->first; at < device->end; at++) {
+			if (chains->nodes[at].seq == missed->seq &&
+				missed->seq < device->forked_at)
+				device->forked_at = missed->seq;
+		}
+	}
+	return QS_OK;
+}
+
+enum qs_code
 ret_chains_finish(struct ret_chains *chains, struct qs_err *err)
 {
+	enum qs_code rc = count_missed(chains, err);
+
+	if (rc != QS_OK)
+		return rc;
 	for (size_t i = 0; i < chains->device_count; i++) {
 		const struct ret_device *device = &chains->devices[i];
 

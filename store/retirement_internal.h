@@ -47,6 +47,11 @@ struct ret_retire {
 	bool counts;
 };
 
+struct ret_missed { /* a record that can't be read */
+	uint8_t device[QS_DEVICE_LEN];
+	uint64_t seq;
+};
+
 struct ret_chains {
 	uint8_t adm_pk[32];
 	struct ret_node *nodes;
@@ -57,6 +62,8 @@ struct ret_chains {
 	size_t retire_count, retire_cap;
 	uint32_t *by_seen; /* retires, ascending by seen */
 	struct qs_buf heads; /* of all RETIREs, as in their bodies */
+	struct ret_missed *missed;
+	size_t missed_count, missed_cap;
 	/* The admin's tree of records, when it is forked: as first, end. */
 	uint32_t *tree_first, *tree_end;
 };
@@ -73,6 +80,9 @@ uint32_t ret_chains_known(const struct ret_chains *chains, uint32_t seen);
 /* Is one the other, or in front of it? */
 bool ret_chains_is_behind(const struct ret_chains *chains, uint32_t retire,
 	uint32_t known);
+QS_MUST_CHECK enum qs_code ret_chains_miss(struct ret_chains *chains,
+	const uint8_t device[static QS_DEVICE_LEN], uint64_t seq,
+	struct qs_err *err);
 /* After the last record: which RETIREs count. */
 QS_MUST_CHECK enum qs_code ret_chains_finish(struct ret_chains *chains,
 	struct qs_err *err);

@@ -60,6 +60,8 @@ says 'admin key'
 cp -a store whole
 cp -a a.cache whole.cache
 cp -a a.state whole.state
+cp -a b.cache whole-b.cache
+cp -a b.state whole-b.state
 for object in $(find store -path '*/obj/*' -type f); do
 	mv "$object" hidden
 	expect 0,1 as a "$qstore" retire -n
@@ -100,10 +102,8 @@ check_all
 
 # Another machine saves, knowing nothing of it: then nothing goes.
 fresh
-cp -a one four
 expect 0 as b "$qstore" snapshot two # b knows the packs of a
 cp -a store with-b
-cp -a b.cache kept-b.cache
 rm -rf store
 cp -a with-b store
 expect 0 as a "$qstore" retire --json --max-unused 0%
@@ -111,7 +111,6 @@ cp -a store after
 # b's snapshot of what was unused, made before it saw the RETIRE.
 rm -rf store
 cp -a with-b store
-cp -a b.state kept-b.state
 expect 0 as b "$qstore" snapshot one two
 cp -an after/. store/
 rm -rf n.cache n.state
@@ -124,9 +123,33 @@ expect 0 as a "$qstore" retire --json --max-unused 0%
 rm -rf n.cache n.state out3
 expect 0 as n "$qstore" restore latest --host b --target out3
 same one out3/one
-rm -rf b.cache b.state four
-cp -a kept-b.cache b.cache
-cp -a kept-b.state b.state
+
+# Both at once, in whatever order it happens: and a third one that was started
+# on the machine that retires.
+for i in 1 2 3 4 5 6; do
+	fresh
+	rm -rf b.cache b.state
+	cp -a whole-b.cache b.cache
+	cp -a whole-b.state b.state
+	as b "$qstore" snapshot one two >b.out 2>&1 </dev/null &
+	b=$!
+	as a "$qstore" snapshot one >a.out 2>&1 </dev/null &
+	a=$!
+	got=0
+	as a "$qstore" retire --max-unused 0% >out 2>err </dev/null || got=$?
+	last="retire beside others, round $i"
+	wait "$b" || fail "b: $(cat b.out)"
+	wait "$a" || fail "a: $(cat a.out)"
+	# 1: this machine has saved something meanwhile.
+	[ "$got" = 0 ] || { [ "$got" = 1 ] && says 'say it again'; }
+	expect 0 as a "$qstore" retire --max-unused 0%
+	rm -rf n.cache n.state out3 out4
+	expect 0 as n "$qstore" restore latest --host b --target out3
+	same one out3/one
+	expect 0 as n "$qstore" restore latest --host a --target out4
+	same one out4/one
+	expect 0 as n "$qstore" check --read-data
+done
 
 need_shim
 fresh
@@ -157,3 +180,16 @@ for k in $({
 	same one out4/one
 done
 echo "killed at places up to $total"
+
+# Writes that fail, no memory: an error with a word, and nothing is lost.
+for plan in write:2+ fsync:1+ link:1+ fsync:3+ link:2+ malloc:200+ \
+	malloc:1000+ malloc:3000+; do
+	fresh
+	got=0
+	as a env LD_PRELOAD="$shim" QS_FAULT="$plan" "$qstore" retire \
+		--max-unused 0% >out 2>err </dev/null || got=$?
+	last="retire with $plan"
+	[ "$got" -lt 128 ] || fail "crashed: exit $got"
+	[ "$got" = 0 ] || [ -s err ] || fail "exit $got without a word"
+	check_all
+done

@@ -50,6 +50,28 @@ qs_cli_snapshot(const struct qs_folder *folder, const char *text,
 	return rc;
 }
 
+/* A new array for what is chosen from all; heap. */
+static enum qs_code
+new_list(size_t all, size_t count, const struct qs_snapshot ***out,
+	struct qs_err *err)
+{
+	*out = calloc((all > count ? all : count) + 1,
+		sizeof(const struct qs_snapshot *));
+	return *out != NULL ? QS_OK : qs_fail_nomem(err,
+		"choosing snapshots");
+}
+
+static bool
+is_among(const struct qs_snapshot *const *list, size_t count,
+	const struct qs_snapshot *one)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (list[i] == one)
+			return true;
+	}
+	return false;
+}
+
 enum qs_code
 qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
 	size_t count, const struct qs_cli_filter *filter,
@@ -58,30 +80,56 @@ qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
 {
 	const struct qs_filter narrow = qs_cli_filter(filter);
 	const size_t all = qs_folder_snapshot_count(folder);
-	const struct qs_snapshot **found = calloc((all > count ? all : count) +
-		1, sizeof(const struct qs_snapshot *));
+	const struct qs_snapshot **found;
 	size_t n = 0;
+	enum qs_code rc = new_list(all, count, &found, err);
 
-	if (found == NULL)
-		return qs_fail_nomem(err, "choosing snapshots");
-	for (size_t i = 0; count == 0 && i < all; i++) {
+	for (size_t i = 0; rc == QS_OK && count == 0 && i < all; i++) {
 		const struct qs_snapshot *one = qs_folder_snapshot(folder, i);
 
 		if (qs_filter_match(&narrow, one))
 			found[n++] = one;
 	}
-	for (size_t i = 0; i < count; i++) {
-		enum qs_code rc = qs_folder_find(folder, ids[i], &narrow,
-			&found[n], err);
-		bool is_twice = false;
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		rc = qs_folder_find(folder, ids[i], &narrow, &found[n], err);
+		if (rc == QS_OK && !is_among(found, n, found[n]))
+			n++;
+	}
+	if (rc != QS_OK) {
+		free((void *)(uintptr_t)found);
+		return rc;
+	}
+	*out = found;
+	*out_count = n;
+	return QS_OK;
+}
 
-		if (rc != QS_OK) {
-			free((void *)(uintptr_t)found);
-			return rc;
-		}
-		for (size_t j = 0; j < n; j++)
-			is_twice = is_twice || found[j] == found[n];
-		n += is_twice ? 0 : 1;
+enum qs_code
+qs_cli_forgotten(const struct qs_folder *folder, char *const *ids,
+	size_t count, const struct qs_cli_filter *filter,
+	const struct qs_snapshot ***out, size_t *out_count,
+	struct qs_err *err)
+{
+	const struct qs_filter narrow = qs_cli_filter(filter);
+	const size_t all = qs_forgotten_count(folder);
+	const struct qs_snapshot **found;
+	size_t n = 0;
+	enum qs_code rc = new_list(all, count, &found, err);
+
+	for (size_t i = 0; rc == QS_OK && count == 0 && i < all; i++) {
+		const struct qs_snapshot *one = qs_forgotten(folder, i);
+
+		if (qs_filter_match(&narrow, one))
+			found[n++] = one;
+	}
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		rc = qs_forgotten_find(folder, ids[i], &found[n], err);
+		if (rc == QS_OK && !is_among(found, n, found[n]))
+			n++;
+	}
+	if (rc != QS_OK) {
+		free((void *)(uintptr_t)found);
+		return rc;
 	}
 	*out = found;
 	*out_count = n;

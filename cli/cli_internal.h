@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "retention/retention.h"
 #include "snapshot/snapshot.h"
 #include "wire/wire.h"
 
@@ -73,7 +74,8 @@ const struct qs_cli_option *qs_cli_global_options(size_t *count);
 extern const struct qs_cli_command qs_cmd_init, qs_cmd_snapshot,
 	qs_cmd_snapshots, qs_cmd_ls, qs_cmd_find, qs_cmd_diff, qs_cmd_dump,
 	qs_cmd_restore, qs_cmd_mount, qs_cmd_umount, qs_cmd_check,
-	qs_cmd_stats, qs_cmd_tag, qs_cmd_key,
+	qs_cmd_stats, qs_cmd_tag, qs_cmd_forget, qs_cmd_retire,
+	qs_cmd_undelete, qs_cmd_key,
 	qs_cmd_unlock, qs_cmd_lock, qs_cmd_benchmark, qs_cmd_version,
 	qs_cmd_completion, qs_cmd_help;
 
@@ -260,6 +262,17 @@ QS_MUST_CHECK enum qs_code qs_cli_snapshots(const struct qs_folder *folder,
 	char *const *ids, size_t count, const struct qs_cli_filter *filter,
 	const struct qs_snapshot ***out, size_t *out_count,
 	struct qs_err *err);
+/* The same of those that are forgotten. */
+QS_MUST_CHECK enum qs_code qs_cli_forgotten(const struct qs_folder *folder,
+	char *const *ids, size_t count, const struct qs_cli_filter *filter,
+	const struct qs_snapshot ***out, size_t *out_count,
+	struct qs_err *err);
+/*
+ * A table on standard output; verdicts, one for each, or NULL: with the
+ * reasons.
+ */
+void qs_cli_table(const struct qs_snapshot *const *list,
+	const struct qs_verdict *verdicts, size_t count);
 #define QS_CLI_SHORT 8
 void qs_cli_short_id(const struct qs_snapshot *snapshot,
 	char out[static QS_CLI_SHORT + 1]);
@@ -340,5 +353,21 @@ bool qs_view_is_terminal(const struct qs_cli *cli);
 /* A warning outside of a view. */
 void qs_cli_warn(struct qs_cli *cli, const char *path,
 	const struct qs_err *err);
+
+/* ------------------------------------------------------------ retiring */
+
+/* "5%", "2G", "unlimited", NULL: the default. */
+QS_MUST_CHECK enum qs_code qs_cli_max_unused(const char *text,
+	struct qs_retire_options *out, struct qs_err *err);
+/* qs_retire, with progress, and what it came to. */
+QS_MUST_CHECK enum qs_code qs_cli_retire(struct qs_cli *cli,
+	struct qs_folder *folder, const struct qs_retire_options *options,
+	struct qs_err *err);
+/*
+ * A plain directory has nobody who looks after it: carry its retirements out,
+ * with the hub's program when it stands beside this one.
+ */
+QS_MUST_CHECK enum qs_code qs_cli_tidy_here(struct qs_cli *cli,
+	struct qs_err *err);
 
 #endif

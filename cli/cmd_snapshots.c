@@ -7,6 +7,7 @@
 struct options {
 	struct qs_cli_filter filter;
 	unsigned latest;
+	bool forgotten;
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -14,6 +15,8 @@ struct options {
 static const struct qs_cli_option option_table[] = {
 	{"latest", 0, QS_CLI_NUMBER, AT(latest), "N",
 		"only the last N of each host and set of paths"},
+	{"forgotten", 0, QS_CLI_FLAG, AT(forgotten), NULL,
+		"those that are forgotten, and not the others"},
 	{"host", 'H', QS_CLI_LIST, AT(filter.hosts), "HOST",
 		"only those of this host"},
 	{"tag", 0, QS_CLI_LIST, AT(filter.tags), "TAG",
@@ -51,84 +54,6 @@ narrow(const struct qs_snapshot **list, size_t count, unsigned latest)
 	return kept;
 }
 
-/* Columns as wide as what stands in them, within reason. */
-static size_t
-width_of(const char *text, size_t least)
-{
-	size_t columns = 0;
-
-	for (; *text != '\0'; text++)
-		columns += ((uint8_t)*text & 0xc0) != 0x80;
-	return columns > 40 ? 40 : columns > least ? columns : least;
-}
-
-static void
-put_column(const char *text, size_t width)
-{
-	size_t columns = width_of(text, 0);
-
-	qs_cli_escape_text(stdout, text);
-	for (; columns < width; columns++)
-		(void)putchar(' ');
-	(void)fputs("  ", stdout);
-}
-
-static const char *
-nth(char *const *texts, size_t count, size_t i)
-{
-	return i < count ? texts[i] : "";
-}
-
-static void
-put_rows(const struct qs_snapshot *one, size_t host, size_t tag, size_t path)
-{
-	char id[QS_CLI_SHORT + 1], time[QS_CLI_TEXT_LEN];
-	char size[QS_CLI_TEXT_LEN];
-	size_t rows = one->path_count > one->tag_count ? one->path_count :
-		one->tag_count;
-
-	qs_cli_short_id(one, id);
-	qs_cli_time(one->time_ns, time);
-	qs_cli_bytes(one->totals.bytes, size);
-	for (size_t i = 0; i < rows || i == 0; i++) {
-		put_column(i == 0 ? id : "", QS_CLI_SHORT);
-		put_column(i == 0 ? time : "", 19);
-		put_column(i == 0 ? one->host : "", host);
-		put_column(nth(one->tags, one->tag_count, i), tag);
-		put_column(nth(one->paths, one->path_count, i), path);
-		(void)printf("%s\n", i == 0 ? size : "");
-	}
-}
-
-static void
-put_table(const struct qs_snapshot *const *list, size_t count)
-{
-	size_t host = 4, tag = 4, path = 5, line;
-
-	for (size_t i = 0; i < count; i++) {
-		host = width_of(list[i]->host, host);
-		for (size_t j = 0; j < list[i]->tag_count; j++)
-			tag = width_of(list[i]->tags[j], tag);
-		for (size_t j = 0; j < list[i]->path_count; j++)
-			path = width_of(list[i]->paths[j], path);
-	}
-	put_column("ID", QS_CLI_SHORT);
-	put_column("Date", 19);
-	put_column("Host", host);
-	put_column("Tags", tag);
-	put_column("Paths", path);
-	(void)puts("Size");
-	line = QS_CLI_SHORT + 19 + host + tag + path + 5 * 2 + 11;
-	for (size_t i = 0; i < line; i++)
-		(void)putchar('-');
-	(void)putchar('\n');
-	for (size_t i = 0; i < count; i++)
-		put_rows(list[i], host, tag, path);
-	for (size_t i = 0; i < line; i++)
-		(void)putchar('-');
-	(void)printf("\n%zu snapshot%s\n", count, count == 1 ? "" : "s");
-}
-
 static enum qs_code
 run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct qs_err *err)
@@ -139,7 +64,10 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	size_t count = 0;
 	enum qs_code rc = qs_cli_open(cli, QS_CLI_NO_INDEX, &folder, err);
 
-	if (rc == QS_OK)
+	if (rc == QS_OK && options->forgotten)
+		rc = qs_cli_forgotten(folder, argv, argc, &options->filter,
+			&list, &count, err);
+	else if (rc == QS_OK)
 		rc = qs_cli_snapshots(folder, argv, argc, &options->filter,
 			&list, &count, err);
 	if (rc != QS_OK)
@@ -159,7 +87,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		qs_json_end(&json);
 		goto out;
 	}
-	put_table(list, count);
+	qs_cli_table(list, NULL, count);
 	if (cli->global.verbose > 0) {
 		char token[QS_HEAD_TOKEN_LEN + 1];
 

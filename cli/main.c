@@ -19,7 +19,8 @@ static const struct qs_cli_command *const commands[] = {
 	&qs_cmd_init, &qs_cmd_snapshot, &qs_cmd_snapshots, &qs_cmd_ls,
 	&qs_cmd_find, &qs_cmd_diff, &qs_cmd_dump, &qs_cmd_restore,
 	&qs_cmd_mount, &qs_cmd_umount, &qs_cmd_check, &qs_cmd_stats,
-	&qs_cmd_tag, &qs_cmd_key,
+	&qs_cmd_tag, &qs_cmd_forget, &qs_cmd_retire, &qs_cmd_undelete,
+	&qs_cmd_key,
 	&qs_cmd_unlock, &qs_cmd_lock, &qs_cmd_benchmark, &qs_cmd_version,
 	&qs_cmd_completion, &qs_cmd_help,
 };

@@ -6,15 +6,15 @@ _qstore() {
 	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help --version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|key|unlock|lock|benchmark|version|completion|help)
+		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|forget|retire|prune|undelete|key|unlock|lock|benchmark|version|completion|help)
 			verb=${COMP_WORDS[i]}; break;;
 		esac
 	done
 	case $verb in
-	'') all+='  init snapshot snapshots ls find diff dump restore mount umount check stats tag key unlock lock benchmark version completion help';;
+	'') all+='  init snapshot snapshots ls find diff dump restore mount umount check stats tag forget retire undelete key unlock lock benchmark version completion help';;
 	init) all+=' --label --generate-passphrase --no-recovery --no-confirm --separate-admin --admin-password-file';;
 	snapshot|backup) all+=' --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --files-from --files-from-verbatim --files-from-raw --one-file-system --tag --host --time --parent --force --skip-if-unchanged --stdin --stdin-filename --dry-run --read-concurrency --no-scan';;
-	snapshots) all+=' --latest --host --tag --path';;
+	snapshots) all+=' --latest --forgotten --host --tag --path';;
 	ls) all+=' --long --depth --host --tag --path';;
 	find) all+=' --ignore-case --long --newest --oldest --reverse --snapshot --host --tag --path';;
 	diff) all+=' --metadata';;
@@ -25,6 +25,9 @@ _qstore() {
 	check) all+=' --read-data --read-data-subset';;
 	stats) all+=' --mode --host --tag --path';;
 	tag) all+=' --set --add --remove --host --tag --path';;
+	forget) all+=' --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-within-hourly --keep-within-daily --keep-within-weekly --keep-within-monthly --keep-within-yearly --keep-tag --group-by --host --tag --path --unsafe-allow-remove-all --dry-run --retire --prune --max-unused';;
+	retire|prune) all+=' --dry-run --max-unused';;
+	undelete) all+=' --all --host --tag --path';;
 	key) all+=' --label --new-password-file --new-key-file --no-admin list add remove passwd recovery';;
 	unlock) all+=' --timeout';;
 	lock) all+='';;

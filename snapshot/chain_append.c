@@ -247,10 +247,13 @@ qs_chain_append(struct qs_folder *folder, const struct qs_sign_key *signer,
 {
 	struct qs_buf moved = {0};
 	struct qs_name sent = {{0}};
+	struct qs_name walked = {{0}};
 	struct qs_chain *chain;
 	enum qs_code rc = qs_folder_chain_make(folder, signer->pk, &chain,
 		err);
 
+	if (rc == QS_OK && chain->has_head)
+		walked = chain->head.name;
 	for (int tries = 0; rc == QS_OK; tries++) {
 		rc = refresh(folder, signer, chain, &moved, err);
 		if (rc != QS_OK)
@@ -259,6 +262,12 @@ qs_chain_append(struct qs_folder *folder, const struct qs_sign_key *signer,
 		if (tries > 0 && chain->has_head &&
 			qs_name_compare(&chain->head.name, &sent) == 0)
 			break;
+		if (draft->is_exact && chain->has_head &&
+			qs_name_compare(&chain->head.name, &walked) != 0) {
+			rc = qs_fail(err, QS_ECONFLICT, "the log of this key "
+				"has moved");
+			break;
+		}
 		rc = send(folder, signer, chain, draft, &moved, &sent, err);
 		if (rc != QS_ECONFLICT || tries + 1 == TRIES)
 			break;

@@ -126,7 +126,7 @@ see_trashed(struct check *check, struct qs_err *err)
 	for (size_t i = 0; i < check->count; i++) {
 		struct check_pack *pack = &check->packs[i];
 
-		if (pack->size == 0 && pack->number == 0 &&
+		if (pack->number == 0 &&
 			qs_is_retired(check->folder, &pack->name))
 			continue;
 		if (pack->size == 0) {

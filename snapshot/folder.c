@@ -130,6 +130,16 @@ out:
 	return rc;
 }
 
+static void
+free_snapshots(struct qs_snapshot **snapshots, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		qs_snapshot_clear(snapshots[i]);
+		free(snapshots[i]);
+	}
+	free(snapshots);
+}
+
 void
 qs_folder_clear_log(struct qs_folder *folder)
 {
@@ -138,28 +148,26 @@ qs_folder_clear_log(struct qs_folder *folder)
 		qs_cover_clear(&folder->chains[i].cover);
 	}
 	free(folder->chains);
-	for (size_t i = 0; i < folder->snapshot_count; i++) {
-		qs_snapshot_clear(folder->snapshots[i]);
-		free(folder->snapshots[i]);
-	}
-	free(folder->snapshots);
+	free_snapshots(folder->snapshots, folder->snapshot_count);
+	free_snapshots(folder->forgotten, folder->forgotten_count);
 	qs_retirement_free(folder->retirement);
 	qs_buf_clear(&folder->dropped);
 	free(folder->marks);
 	free(folder->mark_met);
 	folder->chains = NULL;
-	folder->snapshots = NULL;
+	folder->snapshots = folder->forgotten = NULL;
 	folder->retirement = NULL;
 	folder->marks = NULL;
 	folder->mark_met = NULL;
 	folder->chain_count = folder->chain_cap = 0;
 	folder->snapshot_count = folder->snapshot_cap = 0;
+	folder->forgotten_count = 0;
 	folder->mark_count = 0;
 	folder->note_ms = folder->last_seq = 0;
 	folder->has_genesis = folder->marks_unknown = false;
 	folder->has_newer = false;
 	folder->is_certified = folder->is_revoked = false;
-	folder->refuse.code = QS_OK;
+	folder->refuse.code = folder->blind.code = QS_OK;
 }
 
 void
@@ -321,6 +329,43 @@ qs_folder_sort_snapshots(struct qs_folder *folder)
 	if (folder->snapshot_count > 1)
 		qsort(folder->snapshots, folder->snapshot_count,
 			sizeof(struct qs_snapshot *), by_time);
+	if (folder->forgotten_count > 1)
+		qsort(folder->forgotten, folder->forgotten_count,
+			sizeof(struct qs_snapshot *), by_time);
+}
+
+enum qs_code
+qs_folder_part_forgotten(struct qs_folder *folder, struct qs_err *err)
+{
+	const size_t all = folder->snapshot_count + folder->forgotten_count;
+	struct qs_snapshot **here = calloc(all + 1, sizeof(*here));
+	struct qs_snapshot **gone = calloc(all + 1, sizeof(*gone));
+	size_t here_count = 0, gone_count = 0;
+
+	if (here == NULL || gone == NULL) {
+		free(here);
+		free(gone);
+		return qs_fail_nomem(err, "reading the log");
+	}
+	for (size_t i = 0; i < all; i++) {
+		struct qs_snapshot *snapshot = i < folder->snapshot_count ?
+			folder->snapshots[i] :
+			folder->forgotten[i - folder->snapshot_count];
+
+		if (snapshot->is_forgotten)
+			gone[gone_count++] = snapshot;
+		else
+			here[here_count++] = snapshot;
+	}
+	free(folder->snapshots);
+	free(folder->forgotten);
+	folder->snapshots = here;
+	folder->snapshot_count = here_count;
+	folder->snapshot_cap = all + 1;
+	folder->forgotten = gone;
+	folder->forgotten_count = gone_count;
+	qs_folder_sort_snapshots(folder);
+	return QS_OK;
 }
 
 size_t

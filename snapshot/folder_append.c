@@ -139,6 +139,7 @@ qs_folder_log_payload(struct qs_folder *folder, struct qs_payload *payload,
 		.body = body,
 		.payload = make_payload,
 		.arg = &job,
+		.is_exact = payload->is_exact,
 	};
 	struct qs_mark mark;
 	struct qs_err fault;
@@ -149,7 +150,8 @@ qs_folder_log_payload(struct qs_folder *folder, struct qs_payload *payload,
 	 * Of two notes the later one stands, so a note comes after all that
 	 * are known, whatever this machine's clock says.
 	 */
-	if (payload->kind == QS_PAYLOAD_NOTE && folder->note_ms < UINT64_MAX)
+	if (payload->kind != QS_PAYLOAD_SNAPSHOT &&
+		folder->note_ms < UINT64_MAX)
 		draft.not_before_ms = folder->note_ms + 1;
 	if (rc == QS_OK)
 		rc = qs_state_lock(folder, &lock, err);
@@ -167,7 +169,7 @@ qs_folder_log_payload(struct qs_folder *folder, struct qs_payload *payload,
 		(void)qs_fail_while(&fault, "the snapshot is saved");
 		qs_folder_tell(folder, &fault);
 	}
-	if (payload->kind == QS_PAYLOAD_NOTE)
+	if (payload->kind != QS_PAYLOAD_SNAPSHOT)
 		folder->note_ms = mark.time_ms;
 	*out = mark;
 out:

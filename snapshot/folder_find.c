@@ -131,15 +131,21 @@ parse_prefix(const char *text, char out[static QS_HEX_LEN + 1])
 	return true;
 }
 
-static enum qs_code
-find_prefix(const struct qs_folder *folder, const char *prefix,
-	const struct qs_snapshot **out, struct qs_err *err)
+enum qs_code
+qs_snapshots_find(struct qs_snapshot *const *snapshots, size_t count,
+	const char *what, const char *text, const struct qs_snapshot **out,
+	struct qs_err *err)
 {
 	const struct qs_snapshot *found = NULL;
-	size_t len = strlen(prefix);
+	char prefix[QS_HEX_LEN + 1];
+	size_t len;
 
-	for (size_t i = 0; i < folder->snapshot_count; i++) {
-		const struct qs_snapshot *snapshot = folder->snapshots[i];
+	if (!parse_prefix(text, prefix))
+		return qs_fail(err, QS_EINVAL, "%s does not name a %s: those "
+			"are 4 to 64 hex digits", text, what);
+	len = strlen(prefix);
+	for (size_t i = 0; i < count; i++) {
+		const struct qs_snapshot *snapshot = snapshots[i];
 		char hex[QS_HEX_LEN + 1], other[QS_HEX_LEN + 1];
 
 		qs_hex(hex, snapshot->record.b, 32);
@@ -154,10 +160,21 @@ find_prefix(const struct qs_folder *folder, const char *prefix,
 		found = snapshot;
 	}
 	if (found == NULL)
-		return qs_fail(err, QS_ENOTFOUND, "no snapshot matches %s",
+		return qs_fail(err, QS_ENOTFOUND, "no %s matches %s", what,
 			prefix);
 	*out = found;
 	return QS_OK;
+}
+
+/* Said of one that is not among those that are shown. */
+static bool
+is_forgotten(const struct qs_folder *folder, const char *text)
+{
+	const struct qs_snapshot *snapshot;
+	struct qs_err ignored;
+
+	return qs_snapshots_find(folder->forgotten, folder->forgotten_count,
+		"snapshot", text, &snapshot, &ignored) == QS_OK;
 }
 
 enum qs_code
@@ -167,11 +184,19 @@ qs_folder_find(const struct qs_folder *folder, const char *text,
 {
 	char prefix[QS_HEX_LEN + 1];
 	size_t back;
+	enum qs_code rc;
 
 	if (parse_latest(text, &back))
 		return find_latest(folder, text, back, filter, out, err);
-	if (parse_prefix(text, prefix))
-		return find_prefix(folder, prefix, out, err);
+	if (parse_prefix(text, prefix)) {
+		rc = qs_snapshots_find(folder->snapshots,
+			folder->snapshot_count, "snapshot", text, out, err);
+		if (rc == QS_ENOTFOUND && is_forgotten(folder, text))
+			return qs_fail(err, rc, "snapshot %s is forgotten; "
+				"qstore undelete %s brings it back", prefix,
+				prefix);
+		return rc;
+	}
 	return qs_fail(err, QS_EINVAL, "%s does not name a snapshot: it is "
 		"\"latest\", \"latest~N\" or 4 to 64 hex digits", text);
 }

@@ -14,11 +14,13 @@
 #define QS_ROOT_DEPTH_MAX 8
 #define QS_COVER_MAX (1u << 20) /* index chunks, and direct packs */
 #define QS_HEADS_MAX 65536u
+#define QS_TURNS_MAX 65536u
 #define QS_PAYLOAD_VERSION 1
 #define QS_SNAPSHOT_HEAD 48 /* time, parent, uid, gid */
 #define QS_TOTALS_LEN 128
 #define QS_INDEX_AT_LEN 72
 #define QS_HEAD_LEN 56
+#define QS_TURN_LEN 40
 
 /* GENESIS payload, docs/FORMAT.md "GENESIS payload". */
 #define QS_GENESIS_LEN 64
@@ -74,8 +76,15 @@ struct qs_folder {
 	struct qs_chain *chains;
 	size_t chain_count, chain_cap;
 	/* Pointers, so that what was lent stays where it is. */
-	struct qs_snapshot **snapshots;
+	struct qs_snapshot **snapshots; /* those that are remembered */
 	size_t snapshot_count, snapshot_cap;
+	struct qs_snapshot **forgotten; /* the others, oldest first as well */
+	size_t forgotten_count;
+	/*
+	 * Code: why not every snapshot is known that there may be (the first
+	 * reason): then nobody can say what none of them needs.
+	 */
+	struct qs_err blind;
 	struct qs_retirement *retirement; /* NULL before the first walk */
 	struct qs_buf dropped; /* key slots that this process retired */
 	uint64_t note_ms;      /* the latest time of a note */
@@ -116,7 +125,11 @@ QS_MUST_CHECK enum qs_code qs_chain_extend(struct qs_chain *chain,
 /* Takes what the snapshot holds (not the struct itself). */
 QS_MUST_CHECK enum qs_code qs_folder_add_snapshot(struct qs_folder *folder,
 	struct qs_snapshot *snapshot, struct qs_err *err);
+/* Also of what is forgotten. */
 void qs_folder_sort_snapshots(struct qs_folder *folder);
+/* Those that are forgotten to the forgotten, the others to the snapshots. */
+QS_MUST_CHECK enum qs_code qs_folder_part_forgotten(struct qs_folder *folder,
+	struct qs_err *err);
 /* Room for one more item; *array may move. */
 QS_MUST_CHECK enum qs_code qs_array_room(void *array_pointer, size_t count,
 	size_t *cap, size_t item_size, struct qs_err *err);
@@ -126,6 +139,14 @@ size_t qs_names_sort(struct qs_name *names, size_t count);
 /* "2026-11-20 10:15 UTC" */
 #define QS_TIME_TEXT 40
 void qs_time_text(uint64_t time_ms, char out[static QS_TIME_TEXT]);
+
+/* folder_find.c */
+
+/* By 4 to 64 hex digits; what: "snapshot", for messages. */
+QS_MUST_CHECK enum qs_code qs_snapshots_find(
+	struct qs_snapshot *const *snapshots, size_t count, const char *what,
+	const char *text, const struct qs_snapshot **out,
+	struct qs_err *err);
 
 /* folder_state.c */
 
@@ -295,6 +316,7 @@ struct qs_draft {
 	void *arg;
 	struct qs_span fixed; /* the payload, without that function */
 	uint64_t not_before_ms; /* its time is at least this */
+	bool is_exact; /* QS_ECONFLICT when the chain is not as walked */
 };
 
 /*

@@ -9,9 +9,10 @@
 
 #include "snapshot/folder_internal.h"
 
-struct note { /* tags that replace a snapshot's */
+struct note { /* tags that replace a snapshot's, or its turn */
 	struct qs_name of, by;
 	uint64_t time_ms, seq;
+	bool is_turn, is_forgotten;
 	char **tags;
 	size_t tag_count;
 };
@@ -133,8 +134,8 @@ take_claims(struct walk *walk, const struct qs_payload *payload,
 }
 
 static enum qs_code
-take_note(struct walk *walk, struct qs_payload *payload,
-	const struct qs_record *record, struct qs_err *err)
+add_note(struct walk *walk, const struct qs_name *of,
+	const struct qs_record *record, struct note **out, struct qs_err *err)
 {
 	enum qs_code rc = qs_array_room(&walk->notes, walk->note_count,
 		&walk->note_cap, sizeof(*walk->notes), err);
@@ -143,16 +144,49 @@ take_note(struct walk *walk, struct qs_payload *payload,
 		return rc;
 	if (record->time_ms > walk->folder->note_ms)
 		walk->folder->note_ms = record->time_ms;
-	walk->notes[walk->note_count++] = (struct note){
-		.of = payload->note_record,
-		.by = record->name,
-		.time_ms = record->time_ms,
-		.seq = record->seq,
-		.tags = payload->snapshot.tags,
-		.tag_count = payload->snapshot.tag_count,
-	};
+	*out = &walk->notes[walk->note_count++];
+	**out = (struct note){.of = *of, .by = record->name,
+		.time_ms = record->time_ms, .seq = record->seq};
+	return QS_OK;
+}
+
+static enum qs_code
+take_note(struct walk *walk, struct qs_payload *payload,
+	const struct qs_record *record, struct qs_err *err)
+{
+	struct note *note;
+	enum qs_code rc = add_note(walk, &payload->note_record, record, &note,
+		err);
+
+	if (rc != QS_OK)
+		return rc;
+	note->tags = payload->snapshot.tags;
+	note->tag_count = payload->snapshot.tag_count;
 	payload->snapshot.tags = NULL; /* handed over */
 	return QS_OK;
+}
+
+static enum qs_code
+take_turns(struct walk *walk, struct qs_chain *chain,
+	const struct qs_payload *payload, const struct qs_record *record,
+	struct qs_err *err)
+{
+	enum qs_code rc = qs_cover_extend(&chain->cover, record->public_body,
+		err);
+
+	if (record->time_ms > walk->folder->note_ms)
+		walk->folder->note_ms = record->time_ms;
+	for (size_t i = 0; rc == QS_OK && i < payload->turn_count; i++) {
+		const struct qs_turn *turn = &payload->turns[i];
+		struct note *note;
+
+		rc = add_note(walk, &turn->record, record, &note, err);
+		if (rc != QS_OK)
+			break;
+		note->is_turn = true;
+		note->is_forgotten = turn->is_forgotten;
+	}
+	return rc;
 }
 
 static enum qs_code
@@ -166,6 +200,8 @@ take_payload(struct walk *walk, struct qs_chain *chain,
 		return rc;
 	if (payload->kind == QS_PAYLOAD_NOTE)
 		return take_note(walk, payload, record, err);
+	if (payload->kind == QS_PAYLOAD_TURNS)
+		return take_turns(walk, chain, payload, record, err);
 	payload->snapshot.record = record->name;
 	memcpy(payload->snapshot.device, chain->device, QS_DEVICE_LEN);
 	payload->snapshot.seq = record->seq;
@@ -177,6 +213,13 @@ take_payload(struct walk *walk, struct qs_chain *chain,
 	chain->cover = payload->cover;
 	payload->cover = (struct qs_cover){0}; /* handed over */
 	return QS_OK;
+}
+
+static void
+be_blind(struct qs_folder *folder, const struct qs_err *why)
+{
+	if (folder->blind.code == QS_OK)
+		folder->blind = *why;
 }
 
 static enum qs_code
@@ -203,6 +246,7 @@ take_snapshot(struct walk *walk, struct qs_chain *chain,
 	if (rc != QS_OK) { /* this snapshot is lost, the others are not */
 		qs_hex(hex, record->name.b, 32);
 		(void)qs_fail_while(&fault, "snapshot %.8s", hex);
+		be_blind(walk->folder, &fault);
 		qs_folder_tell(walk->folder, &fault);
 		return QS_OK;
 	}
@@ -263,6 +307,9 @@ take_trouble(void *arg, const struct qs_err *trouble)
 	struct walk *walk = (struct walk *)arg;
 
 	walk->folder->has_newer |= trouble->code == QS_EUNSUPPORTED;
+	/* A damaged one leaves a gap, or is the last, which nobody knows. */
+	if (trouble->code != QS_ECORRUPT && trouble->code != QS_EROLLBACK)
+		be_blind(walk->folder, trouble);
 	qs_folder_tell(walk->folder, trouble);
 }
 
@@ -281,30 +328,52 @@ by_age(const void *a, const void *b)
 	return qs_name_compare(&left->by, &right->by);
 }
 
-/* In an order that all machines agree on; the last one stands. */
+static int
+by_record(const void *a, const void *b)
+{
+	return qs_name_compare(&(*(struct qs_snapshot *const *)a)->record,
+		&(*(struct qs_snapshot *const *)b)->record);
+}
+
 static void
-apply_notes(struct walk *walk)
+apply_note(struct qs_snapshot *snapshot, struct note *note)
+{
+	if (note->is_turn) {
+		snapshot->is_forgotten = note->is_forgotten;
+		return;
+	}
+	qs_texts_free(snapshot->tags);
+	snapshot->tags = note->tags;
+	snapshot->tag_count = note->tag_count;
+	note->tags = NULL; /* handed over */
+}
+
+/* In an order that all machines agree on; the last one stands. */
+static enum qs_code
+apply_notes(struct walk *walk, struct qs_err *err)
 {
 	struct qs_folder *folder = walk->folder;
+	const size_t count = folder->snapshot_count;
 
 	if (walk->note_count > 1)
 		qsort(walk->notes, walk->note_count, sizeof(*walk->notes),
 			by_age);
+	if (walk->note_count == 0 || count == 0)
+		return QS_OK;
+	qsort(folder->snapshots, count, sizeof(struct qs_snapshot *),
+		by_record);
 	for (size_t i = 0; i < walk->note_count; i++) {
 		struct note *note = &walk->notes[i];
+		const struct qs_snapshot key = {.record = note->of};
+		const struct qs_snapshot *wanted = &key;
+		struct qs_snapshot **found = bsearch(&wanted,
+			folder->snapshots, count,
+			sizeof(struct qs_snapshot *), by_record);
 
-		for (size_t j = 0; j < folder->snapshot_count; j++) {
-			struct qs_snapshot *snapshot = folder->snapshots[j];
-
-			if (qs_name_compare(&snapshot->record, &note->of) != 0)
-				continue;
-			qs_texts_free(snapshot->tags);
-			snapshot->tags = note->tags;
-			snapshot->tag_count = note->tag_count;
-			note->tags = NULL; /* handed over */
-			break;
-		}
+		if (found != NULL)
+			apply_note(*found, note);
 	}
+	return qs_folder_part_forgotten(folder, err);
 }
 
 enum qs_code
@@ -323,8 +392,10 @@ qs_folder_walk(struct qs_folder *folder, struct qs_buf *wanted,
 		rc = qs_retirement_finish(folder->retirement, err);
 	if (rc != QS_OK)
 		goto out;
+	rc = apply_notes(&walk, err);
+	if (rc != QS_OK)
+		goto out;
 	qs_folder_sort_snapshots(folder);
-	apply_notes(&walk);
 	qs_claims_check(folder, walk.claims, walk.claim_count);
 out:
 	walk_clear(&walk);

@@ -235,8 +235,9 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 		return QS_OK;
 	/* Emptied without freeing: before has it all. */
 	folder->chain_count = folder->snapshot_count = 0;
+	folder->forgotten_count = 0;
 	folder->chains = NULL;
-	folder->snapshots = NULL;
+	folder->snapshots = folder->forgotten = NULL;
 	folder->retirement = NULL;
 	folder->dropped = (struct qs_buf){0};
 	folder->marks = NULL;

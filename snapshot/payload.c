@@ -48,6 +48,26 @@ qs_cover_clear(struct qs_cover *cover)
 	*cover = (struct qs_cover){0};
 }
 
+enum qs_code
+qs_cover_extend(struct qs_cover *cover, struct qs_span names,
+	struct qs_err *err)
+{
+	const size_t more = names.len / sizeof(*cover->direct);
+	struct qs_name *direct;
+
+	if (more == 0)
+		return QS_OK;
+	direct = realloc(cover->direct, (cover->direct_count + more) *
+		sizeof(*direct));
+	if (direct == NULL)
+		return qs_fail_nomem(err, "reading the log");
+	memcpy(direct + cover->direct_count, names.data,
+		more * sizeof(*direct));
+	cover->direct = direct;
+	cover->direct_count += more;
+	return QS_OK;
+}
+
 void
 qs_snapshot_clear(struct qs_snapshot *snapshot)
 {
@@ -66,6 +86,7 @@ qs_payload_clear(struct qs_payload *payload)
 	qs_snapshot_clear(&payload->snapshot);
 	qs_cover_clear(&payload->cover);
 	free(payload->heads);
+	free(payload->turns);
 	*payload = (struct qs_payload){0};
 }
 
@@ -270,6 +291,37 @@ put_snapshot(struct qs_buf *out, const struct qs_payload *payload,
 	return rc;
 }
 
+static enum qs_code
+put_turns(struct qs_buf *out, const struct qs_payload *payload,
+	struct qs_err *err)
+{
+	enum qs_code rc = put_count(out, payload->turn_count, QS_TURNS_MAX,
+		"snapshots to forget at once", err);
+
+	for (size_t i = 0; rc == QS_OK && i < payload->turn_count; i++) {
+		const struct qs_turn *turn = &payload->turns[i];
+		uint8_t bytes[QS_TURN_LEN] = {0};
+
+		if (i > 0 && qs_name_compare(&turn[-1].record,
+			&turn->record) >= 0)
+			return qs_fail(err, QS_EINVAL, "the snapshots to "
+				"forget are not in order");
+		memcpy(bytes, turn->record.b, 32);
+		bytes[32] = turn->is_forgotten;
+		rc = qs_buf_append(out, bytes, sizeof(bytes), err);
+	}
+	return rc;
+}
+
+static enum qs_code
+put_note(struct qs_buf *out, const struct qs_payload *payload,
+	struct qs_err *err)
+{
+	enum qs_code rc = qs_buf_append(out, payload->note_record.b, 32, err);
+
+	return rc == QS_OK ? put_tags(out, &payload->snapshot, err) : rc;
+}
+
 enum qs_code
 qs_payload_encode(const struct qs_payload *payload, struct qs_buf *out,
 	struct qs_err *err)
@@ -281,13 +333,12 @@ qs_payload_encode(const struct qs_payload *payload, struct qs_buf *out,
 	qs_store16(head + 4, QS_PAYLOAD_VERSION);
 	qs_store16(head + 6, (uint16_t)payload->kind);
 	rc = qs_buf_append(out, head, sizeof(head), err);
-	if (rc == QS_OK && payload->kind == QS_PAYLOAD_SNAPSHOT) {
+	if (rc == QS_OK && payload->kind == QS_PAYLOAD_SNAPSHOT)
 		rc = put_snapshot(out, payload, err);
-	} else if (rc == QS_OK) {
-		rc = qs_buf_append(out, payload->note_record.b, 32, err);
-		if (rc == QS_OK)
-			rc = put_tags(out, &payload->snapshot, err);
-	}
+	else if (rc == QS_OK && payload->kind == QS_PAYLOAD_NOTE)
+		rc = put_note(out, payload, err);
+	else if (rc == QS_OK)
+		rc = put_turns(out, payload, err);
 	if (rc == QS_OK)
 		rc = put_heads(out, payload, err);
 	if (rc == QS_OK && out->len - old_len > QS_RECORD_MAX)

@@ -265,6 +265,57 @@ get_note(struct qs_reader *reader, struct qs_payload *payload,
 		&payload->snapshot.tags, &payload->snapshot.tag_count, err);
 }
 
+static enum qs_code
+get_turns(struct qs_reader *reader, struct qs_payload *payload,
+	struct qs_err *err)
+{
+	size_t count;
+
+	if (!get_count(reader, QS_TURNS_MAX, QS_TURN_LEN, &count))
+		return corrupt(err, "more snapshots to forget than there can "
+			"be");
+	if (count == 0)
+		return QS_OK;
+	payload->turns = calloc(count, sizeof(*payload->turns));
+	if (payload->turns == NULL)
+		return qs_fail_nomem(err, "reading what is forgotten");
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *at = qs_read_bytes(reader, QS_TURN_LEN);
+		struct qs_turn *turn = &payload->turns[i];
+
+		if (at == NULL)
+			return corrupt(err, "ends inside its list");
+		memcpy(turn->record.b, at, 32);
+		turn->is_forgotten = at[32] == 1;
+		if (at[32] > 1 || !qs_is_zero(at + 33, QS_TURN_LEN - 33) ||
+			(i > 0 && qs_name_compare(&turn[-1].record,
+			&turn->record) >= 0))
+			return corrupt(err, "its list has a wrong form");
+	}
+	payload->turn_count = count;
+	return QS_OK;
+}
+
+/* What the head says the rest is. */
+static enum qs_code
+get_body(struct qs_reader *reader, unsigned kind, struct qs_payload *payload,
+	struct qs_err *err)
+{
+	enum qs_code rc;
+
+	if (kind == QS_PAYLOAD_SNAPSHOT) {
+		payload->kind = QS_PAYLOAD_SNAPSHOT;
+		rc = get_snapshot(reader, payload, err);
+	} else if (kind == QS_PAYLOAD_NOTE) {
+		payload->kind = QS_PAYLOAD_NOTE;
+		rc = get_note(reader, payload, err);
+	} else {
+		payload->kind = QS_PAYLOAD_TURNS;
+		rc = get_turns(reader, payload, err);
+	}
+	return rc == QS_OK ? get_heads(reader, payload, err) : rc;
+}
+
 enum qs_code
 qs_payload_decode(struct qs_span bytes, struct qs_payload *out,
 	struct qs_err *err)
@@ -280,20 +331,12 @@ qs_payload_decode(struct qs_span bytes, struct qs_payload *out,
 		return corrupt(err, "is too long");
 	if (magic == NULL || reader.failed || memcmp(magic, "QSTS", 4) != 0)
 		return corrupt(err, "does not begin as one");
-	if (version != QS_PAYLOAD_VERSION || (kind != QS_PAYLOAD_SNAPSHOT &&
-		kind != QS_PAYLOAD_NOTE))
+	if (version != QS_PAYLOAD_VERSION || kind < QS_PAYLOAD_SNAPSHOT ||
+		kind > QS_PAYLOAD_TURNS)
 		return qs_fail(err, QS_EUNSUPPORTED, "snapshot payload of "
 			"version %u and kind %u: made by a newer version of "
 			"qstore", version, kind);
-	if (kind == QS_PAYLOAD_SNAPSHOT) {
-		payload.kind = QS_PAYLOAD_SNAPSHOT;
-		rc = get_snapshot(&reader, &payload, err);
-	} else {
-		payload.kind = QS_PAYLOAD_NOTE;
-		rc = get_note(&reader, &payload, err);
-	}
-	if (rc == QS_OK)
-		rc = get_heads(&reader, &payload, err);
+	rc = get_body(&reader, kind, &payload, err);
 	/* Sealing has padded it with zeros, and with nothing else. */
 	if (rc == QS_OK && (reader.failed ||
 		!qs_is_zero(reader.data, reader.left)))

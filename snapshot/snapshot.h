@@ -184,6 +184,7 @@ struct qs_snapshot { /* owned by the folder */
 	size_t path_count;
 	char **tags;
 	size_t tag_count;
+	bool is_forgotten; /* its objects may be retired: retention.h */
 	struct qs_totals totals;
 	uint8_t root_depth;
 	uint32_t root_count;
@@ -255,7 +256,7 @@ struct qs_index *qs_folder_index(struct qs_folder *folder); /* or NULL */
 const struct qs_chunker_params *qs_folder_chunker(
 	const struct qs_folder *folder);
 
-/* All snapshots, oldest first; borrowed. */
+/* All that are remembered, oldest first; borrowed. */
 size_t qs_folder_snapshot_count(const struct qs_folder *folder);
 const struct qs_snapshot *qs_folder_snapshot(const struct qs_folder *folder,
 	size_t i);

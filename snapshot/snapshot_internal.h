@@ -25,16 +25,34 @@ struct qs_cover { /* owned */
 };
 
 void qs_cover_clear(struct qs_cover *cover);
+/*
+ * Packs that a record lists which has no cover of its own: the device's next
+ * snapshot has them in its cover.
+ */
+QS_MUST_CHECK enum qs_code qs_cover_extend(struct qs_cover *cover,
+	struct qs_span names, struct qs_err *err);
+
+struct qs_turn { /* a snapshot that is forgotten, or remembered again */
+	struct qs_name record;
+	bool is_forgotten;
+};
 
 /* A SNAPSHOT record's payload, docs/FORMAT.md "Snapshot payload". */
 struct qs_payload {
-	enum { QS_PAYLOAD_SNAPSHOT = 1, QS_PAYLOAD_NOTE = 2 } kind;
+	enum {
+		QS_PAYLOAD_SNAPSHOT = 1, QS_PAYLOAD_NOTE = 2,
+		QS_PAYLOAD_TURNS = 3,
+	} kind;
 	struct qs_snapshot snapshot; /* owned; record, device, seq unset */
 	struct qs_cover cover;       /* owned */
 	struct qs_mark *heads;       /* owned: other devices' heads seen */
 	size_t head_count;
 	/* NOTE: the tags of another snapshot from now on */
 	struct qs_name note_record;
+	/* Not in it: QS_ECONFLICT when this device has written meanwhile. */
+	bool is_exact;
+	struct qs_turn *turns; /* TURNS: owned, by ascending name */
+	size_t turn_count;
 };
 
 QS_MUST_CHECK enum qs_code qs_payload_encode(const struct qs_payload *payload,

@@ -31,7 +31,7 @@ for page in $pages; do
 		grep -E "^(\./)?($tops)/[A-Za-z0-9_./*<{\$-]*$" | sort -u || true)
 done
 
-for folder in base crypto chunker store index patterns snapshot cli tests sync \
+for folder in base crypto chunker store index patterns snapshot retention cli tests sync \
 	remote-onedrive fuse wire hub qubes; do
 	[ -d "$folder" ] || continue
 	if [ ! -f "$folder/README.md" ]; then

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bad=0
-for header in {base,crypto,chunker,store,index,snapshot,cli,sync,fuse,wire,hub}/*.h; do
+for header in {base,crypto,chunker,store,index,snapshot,retention,cli,sync,fuse,wire,hub}/*.h; do
 	[ -e "$header" ] || continue
 	[[ $header != *_internal.h ]] || continue
 	printf '#include "%s"\n#include "%s"\nextern int alone;\n' \

@@ -188,12 +188,21 @@ class Folder:
         need(reader.take(4) == b"QSTS" and reader.number("H") == 1,
              "payload made by a newer qstore")
         kind = reader.number("H")
-        need(kind in (1, 2), "payload made by a newer qstore")
+        need(kind in (1, 2, 3), "payload made by a newer qstore")
         text = lambda: reader.take(reader.number("H"))
         if kind == 2:
             of = reader.take(32).hex()
             tags = [text() for _ in range(reader.count(1024, 3))]
-            self.notes.append((when, seq, hexname, of, tags))
+            self.notes.append((when, seq, hexname, of, ("tags", tags)))
+        elif kind == 3:
+            turns = [reader.unpack("32sB7s")
+                     for _ in range(reader.count(65536, 40))]
+            need(all(a[0] < b[0] for a, b in zip(turns, turns[1:])) and
+                 all(t[1] <= 1 and not any(t[2]) for t in turns),
+                 "a wrong list of what is forgotten")
+            for of, forgotten, _ in turns:
+                self.notes.append((when, seq, hexname, of.hex(),
+                                   ("forgotten", bool(forgotten))))
         else:
             s = {"name": hexname, "device": device, "seq": seq}
             s["time"], s["parent"], s["uid"], s["gid"] = reader.unpack("q32sII")
@@ -227,9 +236,11 @@ class Folder:
     def apply_notes(self):
         self.snapshots.sort(key=lambda s: (s["time"], s["name"]))
         by_name = {s["name"]: s for s in self.snapshots}
-        for _, _, _, of, tags in sorted(self.notes):
+        for _, _, _, of, (what, value) in sorted(self.notes):
             if of in by_name:
-                by_name[of]["tags"] = tags
+                by_name[of][what] = value
+        self.snapshots = [s for s in self.snapshots
+                          if not s.get("forgotten")]
 
     # ------------------------------------------------------------ index
 

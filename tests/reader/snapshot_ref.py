@@ -61,6 +61,8 @@ HEADS = {
 #   name 32 times 0b, time 7; device 8 times 02, seq 2^64-1, name 0c, time 8.
 # snapshot_least: depth 0, one reference (7, 12), all else zero or empty.
 # note: of record 32 times 06, tags and heads as above.
+# turns: 32 times 06 forgotten, 32 times 07 not, heads as above.
+# turns_least: nothing.
 # genesis: ds = 80..9f, the chunker of a new folder.
 """,
 }
@@ -227,6 +229,11 @@ def payload_vectors():
     yield "note", b"QSTS" + struct.pack("<HH32s", 1, 2, b"\6" * 32) + \
         counted(list(map(string, tags))) + \
         counted([struct.pack("<8sQ32sQ", *head) for head in heads])
+    yield "turns", b"QSTS" + struct.pack("<HH", 1, 3) + \
+        counted([struct.pack("<32sB7s", bytes([i]) * 32, i == 6, bytes(7))
+                 for i in (6, 7)]) + \
+        counted([struct.pack("<8sQ32sQ", *head) for head in heads])
+    yield "turns_least", b"QSTS" + struct.pack("<HHII", 1, 3, 0, 0)
     yield "genesis", b"QSTG" + struct.pack(
         "<HH32sI5B3s3I", 1, 0, DS, 1, 7, 13, 32, 13, 9, bytes(3), 65536,
         262144, 1048576)

@@ -133,6 +133,45 @@ note_survives_a_round_trip(void **state)
 }
 
 static void
+turns_survive_a_round_trip_and_have_one_form(void **state)
+{
+	struct qs_turn turns[2] = {{.is_forgotten = true}, {{{0}}, false}};
+	struct qs_payload payload = {.kind = QS_PAYLOAD_TURNS,
+		.turns = turns, .turn_count = 2, .heads = heads,
+		.head_count = 0}, back;
+	struct qs_buf buf;
+
+	(void)state;
+	memset(turns[1].record.b, 5, 32);
+	buf = encode(&payload);
+	OK(qs_payload_decode(qs_buf_span(&buf), &back, &err));
+	assert_int_equal(back.kind, QS_PAYLOAD_TURNS);
+	assert_int_equal(back.turn_count, 2);
+	assert_true(back.turns[0].is_forgotten);
+	assert_false(back.turns[1].is_forgotten);
+	assert_memory_equal(&back.turns[1].record, &turns[1].record, 32);
+	qs_payload_clear(&back);
+	/* Cut short, another state, a byte that is to be zero, the order. */
+	for (size_t len = 0; len < buf.len; len++)
+		assert_int_equal(decode(buf.data, len), QS_ECORRUPT);
+	buf.data[12 + 32] = 2;
+	assert_int_equal(decode(buf.data, buf.len), QS_ECORRUPT);
+	buf.data[12 + 32] = 0;
+	buf.data[12 + 39] = 1;
+	assert_int_equal(decode(buf.data, buf.len), QS_ECORRUPT);
+	buf.data[12 + 39] = 0;
+	OK(decode(buf.data, buf.len));
+	memset(buf.data + 12, 6, 32);
+	assert_int_equal(decode(buf.data, buf.len), QS_ECORRUPT);
+	memset(buf.data + 12, 5, 32);
+	assert_int_equal(decode(buf.data, buf.len), QS_ECORRUPT);
+	qs_buf_clear(&buf);
+	memset(turns[0].record.b, 5, 32);
+	assert_int_equal(qs_payload_encode(&payload, &buf, &err), QS_EINVAL);
+	qs_buf_clear(&buf);
+}
+
+static void
 every_cut_short_payload_is_refused(void **state)
 {
 	struct qs_payload payload = sample();
@@ -177,7 +216,7 @@ hostile_values_are_refused(void **state)
 	(void)state;
 	expect(&bytes, 0, 'X', QS_ECORRUPT);
 	expect(&bytes, 4, 2, QS_EUNSUPPORTED);
-	expect(&bytes, 6, 3, QS_EUNSUPPORTED);
+	expect(&bytes, 6, 4, QS_EUNSUPPORTED);
 	expect(&bytes, root, 9, QS_ECORRUPT);          /* depth */
 	expect(&bytes, root + 1, 1, QS_ECORRUPT);      /* reserved */
 	expect(&bytes, root + 4, 0, QS_ECORRUPT);      /* no reference */
@@ -452,6 +491,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(snapshot_survives_a_round_trip),
 		cmocka_unit_test(note_survives_a_round_trip),
+		cmocka_unit_test(
+			turns_survive_a_round_trip_and_have_one_form),
 		cmocka_unit_test(every_cut_short_payload_is_refused),
 		cmocka_unit_test(hostile_values_are_refused),
 		cmocka_unit_test(hole_in_the_root_is_refused),

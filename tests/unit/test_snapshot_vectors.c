@@ -343,6 +343,8 @@ payloads_are_these_bytes(void **state)
 	struct qs_name direct[2];
 	struct qs_mark heads[2] = {{.seq = 6, .time_ms = 7},
 		{.seq = UINT64_MAX, .time_ms = 8}};
+	struct qs_turn turns[2] = {{.is_forgotten = true},
+		{.is_forgotten = false}};
 	struct qs_payload payload = {.kind = QS_PAYLOAD_SNAPSHOT,
 		.snapshot = {.root_count = 1, .root_refs = refs}};
 
@@ -374,6 +376,15 @@ payloads_are_these_bytes(void **state)
 	payload.kind = QS_PAYLOAD_NOTE;
 	memset(payload.note_record.b, 6, 32);
 	payload_matches("note", &payload);
+
+	payload.kind = QS_PAYLOAD_TURNS;
+	memset(turns[0].record.b, 6, 32);
+	memset(turns[1].record.b, 7, 32);
+	payload.turns = turns;
+	payload.turn_count = 2;
+	payload_matches("turns", &payload);
+	payload.turn_count = payload.head_count = 0;
+	payload_matches("turns_least", &payload);
 }
 
 static void

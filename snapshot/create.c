@@ -295,6 +295,16 @@ forget_vanished(struct create *create, const struct qs_name *name,
 	return rc == QS_OK ? qs_index_forget(create->index, name, err) : rc;
 }
 
+/* Neither there nor gone: what to do about it is for people to say. */
+static enum qs_code
+fail_unknown(struct create *create, const struct qs_name *name,
+	struct qs_err *err)
+{
+	(void)qs_folder_fail_unknown(create->folder, name, err);
+	return qs_fail_while(err, "nothing is saved while it can't be told "
+		"whether what was saved before is there");
+}
+
 /*
  * Nothing may be taken as stored on the word of the index alone: objects can
  * have gone behind our back.  One look at each, before anything is compared.
@@ -316,7 +326,9 @@ look_for_packs(struct create *create, struct qs_err *err)
 		rc = create->store->ops->have(create->store->self, packs.names,
 			packs.count, sizes, err);
 	for (size_t i = 0; i < packs.count && rc == QS_OK; i++)
-		if (sizes[i] != packs.sizes[i])
+		if (sizes[i] == QS_SIZE_UNKNOWN)
+			rc = fail_unknown(create, &packs.names[i], err);
+		else if (sizes[i] != packs.sizes[i])
 			rc = forget_vanished(create, &packs.names[i], err);
 	free(packs.names);
 	free(packs.sizes);

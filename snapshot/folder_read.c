@@ -110,27 +110,25 @@ qs_folder_adopt_sized(struct qs_folder *folder, const struct qs_name *name,
 }
 
 enum qs_code
-qs_folder_adopt_pack(struct qs_folder *folder, const struct qs_name *name,
+qs_folder_fail_unknown(struct qs_folder *folder, const struct qs_name *name,
 	struct qs_err *err)
 {
-	uint64_t size = 0;
+	const struct qs_ref ref = {.area = QS_AREA_OBJ, .name = *name};
+	struct qs_buf buf = {0};
 	char hex[QS_HEX_LEN + 1];
-	enum qs_code rc;
+	size_t got;
+	enum qs_code rc = qs_buf_reserve(&buf, QS_SLICE, err);
 
-	if (folder->index == NULL)
-		return qs_fail(err, QS_EINVAL,
-			"the folder was opened without its index");
-	rc = folder->store->ops->have(folder->store->self, name, 1, &size,
-		err);
-	if (rc != QS_OK)
-		return rc;
-	if (size == 0) {
-		qs_hex(hex, name->b, 32);
-		return qs_fail(err, QS_ENOTFOUND,
-			"object %.16s is missing from %s", hex,
-			folder->store->place);
-	}
-	return qs_folder_adopt_sized(folder, name, size, err);
+	qs_hex(hex, name->b, 32);
+	if (rc == QS_OK)
+		rc = folder->store->ops->get(folder->store->self, &ref, 0,
+			buf.data, QS_SLICE, &got, err);
+	qs_buf_clear(&buf);
+	if (rc == QS_OK)
+		return qs_fail(err, QS_EIO, "object %.16s: whether it is in "
+			"%s can't be told", hex, folder->store->place);
+	return qs_fail_while(err, "object %.16s can't be looked for in %s",
+		hex, folder->store->place);
 }
 
 /* -------------------------------------------------------- index chunks */
@@ -175,17 +173,11 @@ find_chunk(struct qs_folder *folder, const struct qs_index_at *at,
 {
 	enum qs_code rc = qs_index_find(folder->index, &at->id, 1, loc, err);
 
-	if (rc == QS_OK && loc->pack == 0) {
-		/* Perhaps of a pack that was not taken in yet. */
-		rc = qs_folder_adopt_pack(folder, &at->pack, err);
-		if (rc == QS_OK)
-			rc = qs_index_find(folder->index, &at->id, 1, loc,
-				err);
-	}
 	if (rc != QS_OK)
 		return rc;
+	/* A pack is taken in where it is queued to be listed, not here. */
 	if (loc->pack == 0)
-		return qs_fail(err, QS_ENOTFOUND, "is not in its object");
+		return qs_fail(err, QS_ENOTFOUND, "is in no known object");
 	if (loc->len != at->len)
 		return qs_fail(err, QS_ECORRUPT, "has another length");
 	return QS_OK;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "snapshot/create_internal.h"
+#include "snapshot/source_internal.h"
 
 #define BATCHES 6
 #define WORKERS_MAX 32
@@ -367,7 +368,8 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	if (rc == QS_OK)
 		choose_parent(create);
 	if (rc == QS_OK && create->parent != NULL)
-		rc = qs_source_new(folder, 4u << 20, &create->source, err);
+		rc = qs_source_new_parts(create->store, create->keys,
+			create->index, 4u << 20, &create->source, err);
 	if (rc == QS_OK)
 		rc = make_queues(create, err);
 	if (rc == QS_OK)

@@ -363,7 +363,8 @@ typedef enum qs_code (*qs_list_fn)(void *arg, const struct qs_ref *ref,
 struct qs_store_ops {
 	/*
 	 * Every file of an area, in no order; foreign files are listed too,
-	 * and of what lies beside the areas all is foreign.
+	 * and of what lies beside the areas all is foreign.  What can't be
+	 * read is passed over and is the failure in the end.
 	 */
 	enum qs_code (*list)(void *self, enum qs_area area, qs_list_fn fn,
 		void *arg, struct qs_err *err);

@@ -91,6 +91,7 @@ struct qs_content {
 
 struct qs_node { /* decoded; everything is borrowed from the tree's bytes */
 	enum qs_node_type type;
+	bool is_partial; /* folder: something in it was not saved */
 	uint16_t mode; /* 07777 */
 	uint32_t uid, gid;
 	int64_t mtime_ns;

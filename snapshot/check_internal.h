@@ -86,7 +86,10 @@ QS_MUST_CHECK enum qs_code check_list(struct check *check,
 	struct qs_err *err);
 /* A snapshot needs something in the pack of that number in the index. */
 void check_use(struct check *check, uint32_t number);
-/* After the trees: packs that are used and that no record lists are told. */
+/*
+ * After the trees: packs that are used and that no record lists are told, and
+ * queued for the next record.
+ */
 QS_MUST_CHECK enum qs_code check_unlisted(struct check *check,
 	struct qs_err *err);
 

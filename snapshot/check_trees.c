@@ -68,7 +68,8 @@ explain(const struct qs_fetch *item, struct qs_err *cause)
 {
 	if (item->code == QS_ENOTFOUND)
 		(void)qs_fail(cause, item->code, "chunk %s, which is in no "
-			"object that a valid record lists", source_hex(&item->id).hex);
+			"object that a valid record lists",
+			source_hex(&item->id).hex);
 	else
 		(void)qs_fail(cause, item->code, "chunk %s, which is not what "
 			"it should be in object %s",

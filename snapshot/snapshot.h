@@ -582,16 +582,14 @@ struct qs_check_result {
 	uint64_t snapshots, packs, packs_read, bytes_read;
 	uint64_t damaged_packs, missing_packs, foreign_files;
 	uint64_t unreferenced_packs; /* not needed by any snapshot: harmless */
-	uint64_t unlisted_packs; /* needed, and listed by no valid record */
-	uint64_t errors;
-	uint64_t files_affected;
+	uint64_t unlisted_packs; /* needed, in no record: queued for the next */
+	uint64_t errors, files_affected;
 };
 
 /*
  * Structure always: log, objects and their sizes, trees, every chunk in the
  * index, and the index against the packs' directories; with read_data every
- * byte of the chosen packs.  Packs that snapshots need and no record lists are
- * queued for the next record.  Each finding is a WARNING event.  What is missing
+ * byte of the chosen packs.  Each finding is a WARNING event.  What is missing
  * or does not verify leaves the index: it is stored anew if still at hand.
  */
 QS_MUST_CHECK enum qs_code qs_check(struct qs_folder *folder,

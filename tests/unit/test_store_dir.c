@@ -373,40 +373,6 @@ pipes_and_links_do_not_stop_us(void **state)
 	qs_buf_clear(&out);
 }
 
-static void
-a_shard_that_cannot_be_read_costs_only_itself(void **state)
-{
-	struct home *home = *state;
-	const struct qs_store *store = home->store;
-	struct qs_ref ref = {.area = QS_AREA_OBJ};
-	struct qs_name names[2];
-	struct qs_buf out = {0};
-	uint64_t sizes[2] = {0};
-	char shard[8];
-	struct qs_err err;
-
-	help_ok(save(home->store, 1, &names[0], &err), &err);
-	names[1] = names[0];
-	names[1].b[0] ^= 0xff;
-	(void)snprintf(shard, sizeof(shard), "obj/%02x",
-		names[1].b[0]);
-	add(home, shard, false); /* a file where a folder should be */
-	help_ok(store->ops->have(store->self, names, 2, sizes, &err), &err);
-	assert_int_equal(sizes[0], QS_PACK_MIN);
-	assert_true(sizes[1] == QS_SIZE_UNKNOWN);
-	ref.name = names[1];
-	help_fails(qs_store_load(home->store, &ref, QS_PACK_MAX, &out, &err),
-		&err, QS_EIO, "Not a directory");
-	help_ok(store->ops->settle(store->self, names, 1, &err), &err);
-	help_fails(store->ops->settle(store->self, names, 2, &err), &err,
-		QS_EIO, "make objects durable");
-	names[1] = names[0];
-	names[1].b[31] ^= 0xff;
-	help_fails(store->ops->settle(store->self, names, 2, &err), &err,
-		QS_ENOTFOUND, "is missing");
-	qs_buf_clear(&out);
-}
-
 /* ------------------------------------------------------- damage, crashes */
 
 static void
@@ -621,7 +587,6 @@ main(void)
 		HOME_TEST(
 			a_folder_that_cannot_be_listed_is_named_with_its_store),
 		HOME_TEST(pipes_and_links_do_not_stop_us),
-		HOME_TEST(a_shard_that_cannot_be_read_costs_only_itself),
 		HOME_TEST(nothing_is_ever_overwritten),
 		HOME_TEST(a_damaged_object_is_noticed),
 		HOME_TEST(old_leftovers_are_swept_and_young_ones_kept),

@@ -400,5 +400,6 @@ out:
 	free(sync.done);
 	qs_buf_clear(&sync.absent);
 	qs_buf_clear(&sync.listed);
+	qs_buf_clear(&sync.others);
 	return rc;
 }

@@ -77,6 +77,8 @@ tell(const struct qs_cli *cli, const struct qs_check_options *check,
 		qs_json_number(&json, "foreign_files", result->foreign_files);
 		qs_json_number(&json, "unreferenced_packs",
 			result->unreferenced_packs);
+		qs_json_number(&json, "unlisted_packs",
+			result->unlisted_packs);
 		qs_json_number(&json, "files_affected",
 			result->files_affected);
 		qs_json_close(&json, '}');
@@ -96,6 +98,10 @@ tell(const struct qs_cli *cli, const struct qs_check_options *check,
 		(void)printf("%" PRIu64 " packs belong to no snapshot (an "
 			"interrupted one's; harmless)\n",
 			result->unreferenced_packs);
+	if (result->unlisted_packs > 0)
+		(void)printf("%" PRIu64 " packs that snapshots need are in no "
+			"record: run qstore snapshot\n",
+			result->unlisted_packs);
 	if (result->foreign_files > 0)
 		(void)printf("%" PRIu64 " files in the store are not its "
 			"own\n", result->foreign_files);

@@ -205,7 +205,8 @@ run(struct check *check, struct qs_err *err)
 	if (rc != QS_OK)
 		return rc;
 	tell_what_to_do(check);
-	return check_trees(check, err);
+	rc = check_trees(check, err);
+	return rc == QS_OK ? check_unlisted(check, err) : rc;
 }
 
 enum qs_code
@@ -230,6 +231,7 @@ qs_check(struct qs_folder *folder, const struct qs_check_options *options,
 	rc = run(&check, err);
 	pthread_mutex_destroy(&check.lock);
 	free(check.packs);
+	free(check.uses);
 	if (rc == QS_OK)
 		*out = check.result;
 	return rc;

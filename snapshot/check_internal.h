@@ -19,7 +19,7 @@ struct check_pack { /* an object that a record or the index names */
 	uint32_t number; /* in the index; 0: the index does not have it */
 	uint32_t index_size;
 	enum check_rows rows;
-	bool is_logged;
+	bool is_logged; /* a valid record lists it */
 	bool is_bad; /* told already, and not to be read */
 };
 
@@ -31,6 +31,9 @@ struct check {
 	const struct qs_report *report;
 	struct check_pack *packs; /* sorted by name */
 	size_t count, cap;
+	/* Where some are not logged: by number in the index, is it needed? */
+	bool *uses; /* use_count of them; NULL: all are logged */
+	uint32_t use_count;
 	pthread_mutex_t lock;
 	bool has_loss; /* guarded by lock: something was forgotten */
 	struct qs_check_result result; /* guarded by lock */
@@ -80,6 +83,14 @@ bool check_is_cancelled(const struct check *check);
 
 /* Fill check->packs from the log, the index and the store's listing. */
 QS_MUST_CHECK enum qs_code check_list(struct check *check,
+	struct qs_err *err);
+/* A snapshot needs something in the pack of that number in the index. */
+void check_use(struct check *check, uint32_t number);
+/*
+ * After the trees: packs that are used and that no record lists are told, and
+ * queued for the next record.
+ */
+QS_MUST_CHECK enum qs_code check_unlisted(struct check *check,
 	struct qs_err *err);
 
 /* ---------------------------------------------------- check_foreign.c */

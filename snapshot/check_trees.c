@@ -10,6 +10,7 @@
 #include "snapshot/idset_internal.h"
 #include "snapshot/source_internal.h"
 
+#define IDS 64                 /* looked up for what packs they are in */
 #define BATCH 2048             /* chunks looked up at once */
 #define PATH_BYTES (256u << 10) /* of the files they belong to, about */
 
@@ -67,7 +68,8 @@ explain(const struct qs_fetch *item, struct qs_err *cause)
 {
 	if (item->code == QS_ENOTFOUND)
 		(void)qs_fail(cause, item->code, "chunk %s, which is in no "
-			"known object", source_hex(&item->id).hex);
+			"object that a valid record lists",
+			source_hex(&item->id).hex);
 	else
 		(void)qs_fail(cause, item->code, "chunk %s, which is not what "
 			"it should be in object %s",
@@ -83,13 +85,49 @@ is_about_chunk(const struct qs_fetch *item)
 		!qs_is_zero(item->pack.b, sizeof(item->pack.b)));
 }
 
+/* Which packs these are in, where some are in no record. */
+static enum qs_code
+note_use(struct trees *trees, const struct qs_id *ids, size_t count,
+	struct qs_err *err)
+{
+	struct qs_chunk_loc locs[IDS];
+	enum qs_code rc = qs_index_find(trees->check->index, ids, count, locs,
+		err);
+
+	for (size_t i = 0; rc == QS_OK && i < count; i++)
+		if (locs[i].pack != 0)
+			check_use(trees->check, locs[i].pack);
+	return rc;
+}
+
+static enum qs_code
+note_batch(struct trees *trees, struct qs_err *err)
+{
+	struct qs_id ids[IDS];
+	enum qs_code rc = QS_OK;
+
+	for (size_t at = 0; rc == QS_OK && at < trees->batch_count;) {
+		size_t n = 0;
+
+		while (n < IDS && at < trees->batch_count)
+			ids[n++] = trees->batch[at++].id;
+		rc = note_use(trees, ids, n, err);
+	}
+	return rc;
+}
+
 static enum qs_code
 look_up(struct trees *trees, struct qs_err *err)
 {
 	struct qs_err first, cause;
-	enum qs_code rc = qs_source_locate(trees->source, trees->batch,
-		trees->batch_count, &first);
+	enum qs_code rc = QS_OK;
 
+	if (trees->check->uses != NULL)
+		rc = note_batch(trees, err);
+	if (rc != QS_OK)
+		return rc;
+	rc = qs_source_locate(trees->source, trees->batch, trees->batch_count,
+		&first);
 	if (rc == QS_OK)
 		return QS_OK;
 	for (size_t i = 0; i < trees->batch_count; i++) {
@@ -214,7 +252,17 @@ enter_folder(struct trees *trees, const struct qs_content *content,
 	bool *is_new, struct qs_err *err)
 {
 	uint8_t key[16];
+	enum qs_code rc = QS_OK;
 
+	for (uint32_t i = 0; rc == QS_OK && i < content->count &&
+	    trees->check->uses != NULL; i++) {
+		struct qs_id id;
+
+		memcpy(id.b, content->refs + (size_t)i * QS_REF_LEN, 32);
+		rc = note_use(trees, &id, 1, err);
+	}
+	if (rc != QS_OK)
+		return rc;
 	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
 		(size_t)content->count * QS_REF_LEN));
 	/* The same references one level up or down are another content. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "snapshot/create_internal.h"
+#include "snapshot/source_internal.h"
 
 #define BATCHES 6
 #define WORKERS_MAX 32
@@ -295,6 +296,16 @@ forget_vanished(struct create *create, const struct qs_name *name,
 	return rc == QS_OK ? qs_index_forget(create->index, name, err) : rc;
 }
 
+/* Neither there nor gone: what to do about it is for people to say. */
+static enum qs_code
+fail_unknown(struct create *create, const struct qs_name *name,
+	struct qs_err *err)
+{
+	(void)qs_folder_fail_unknown(create->folder, name, err);
+	return qs_fail_while(err, "nothing is saved while it can't be told "
+		"whether what was saved before is there");
+}
+
 /*
  * Nothing may be taken as stored on the word of the index alone: objects can
  * have gone behind our back.  One look at each, before anything is compared.
@@ -316,7 +327,9 @@ look_for_packs(struct create *create, struct qs_err *err)
 		rc = create->store->ops->have(create->store->self, packs.names,
 			packs.count, sizes, err);
 	for (size_t i = 0; i < packs.count && rc == QS_OK; i++)
-		if (sizes[i] != packs.sizes[i])
+		if (sizes[i] == QS_SIZE_UNKNOWN)
+			rc = fail_unknown(create, &packs.names[i], err);
+		else if (sizes[i] != packs.sizes[i])
 			rc = forget_vanished(create, &packs.names[i], err);
 	free(packs.names);
 	free(packs.sizes);
@@ -355,7 +368,8 @@ qs_create(struct qs_folder *folder, const struct qs_create_options *options,
 	if (rc == QS_OK)
 		choose_parent(create);
 	if (rc == QS_OK && create->parent != NULL)
-		rc = qs_source_new(folder, 4u << 20, &create->source, err);
+		rc = qs_source_new_parts(create->store, create->keys,
+			create->index, 4u << 20, &create->source, err);
 	if (rc == QS_OK)
 		rc = make_queues(create, err);
 	if (rc == QS_OK)

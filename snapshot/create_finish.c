@@ -300,6 +300,25 @@ stored_nothing(const struct create *create)
 		create->committed_count == 0;
 }
 
+/*
+ * Is there a pack that no record lists?  Snapshots that are there may need it:
+ * only a record makes it known to others.
+ */
+static enum qs_code
+has_unlisted(struct create *create, bool *out, struct qs_err *err)
+{
+	struct names unlogged = {0};
+	enum qs_code rc = qs_index_each_unlogged(create->index, add_name,
+		&unlogged, err);
+
+	if (rc == QS_OK)
+		rc = drop_unknown(create, &unlogged, err);
+	if (rc == QS_OK)
+		*out = unlogged.count > 0;
+	free(unlogged.list);
+	return rc;
+}
+
 /* Every object that no record names yet, in order, and the record. */
 static enum qs_code
 write_record(struct create *create, struct plan_cover *cover,
@@ -342,14 +361,19 @@ create_finish(struct create *create, struct packer *packer,
 	const struct qs_create_options *o = create->options;
 	struct plan_cover cover = {0};
 	size_t before;
+	bool is_owed = false;
 	enum qs_code rc = QS_OK;
 
 	result->saved = false;
 	if (o->dry_run)
 		return packer_flush_frames(packer, err);
+	if (o->skip_if_unchanged)
+		rc = has_unlisted(create, &is_owed, err);
+	if (rc != QS_OK)
+		return rc;
 	/* Chunks stored anew (their pack was lost) are worth a record. */
-	if (o->skip_if_unchanged && same_as_parent(create) &&
-		stored_nothing(create))
+	if (o->skip_if_unchanged && !is_owed && stored_nothing(create) &&
+		same_as_parent(create))
 		return QS_OK; /* rows of this run stay to be verified */
 	/* Only packs that are durable can go into an index chunk. */
 	if (!board_flush(&create->board))

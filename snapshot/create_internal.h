@@ -71,6 +71,8 @@ struct folder {
 	_Atomic unsigned references;
 	uint8_t domain; /* dedup domain of what is in it */
 	bool made_up;   /* on the way to targets: they have a row each */
+	/* Something in it is not saved.  The lister's; final with its LEAVE. */
+	bool is_partial;
 	uint8_t path_hash[32];
 };
 
@@ -169,6 +171,7 @@ struct event {
 	uint64_t hole; /* PIECE: this many bytes of hole instead of chunks */
 	/* LEAVE: the planner found every entry in the prior row, in order. */
 	bool all_same, prior_fresh;
+	bool is_partial; /* LEAVE: something in it was not even listed */
 	struct qs_content prior_content;
 };
 

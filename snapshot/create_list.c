@@ -158,6 +158,7 @@ read_names(struct lister *l, struct level *level, struct qs_err *err)
 	if (errno != 0) {
 		rc = qs_fail_errno(err, "cannot read the folder to its end");
 		warn(l, err);
+		level->folder->is_partial = true;
 		rc = QS_OK; /* what was read is saved */
 	}
 	if (level->count > 1)
@@ -218,6 +219,7 @@ apply_tags(struct lister *l, struct level *level)
 	}
 	if (name[0] == '\0')
 		return;
+	level->folder->is_partial = true;
 	keep = 0;
 	for (size_t i = 0; i < level->count; i++)
 		if (strcmp((char *)level->names.data + level->offsets[i],
@@ -301,6 +303,7 @@ enter(struct lister *l, int at_fd, const char *open_name, const char *name,
 	if (level->folder == NULL)
 		return qs_fail_nomem(err, "walking");
 	level->folder->made_up = level->target != NULL;
+	level->folder->is_partial = level->folder->made_up || cross;
 	level->folder->fd = openat(at_fd, open_name, flags | O_NOATIME);
 	if (level->folder->fd < 0 && errno == EPERM)
 		level->folder->fd = openat(at_fd, open_name, flags);
@@ -311,14 +314,17 @@ enter(struct lister *l, int at_fd, const char *open_name, const char *name,
 		qs_fail_errno(&trouble, "cannot open the folder; what is in "
 			"it is not saved");
 		warn(l, &trouble);
+		level->folder->is_partial = true;
 	} else if (level->target == NULL && !cross) {
 		rc = read_names(l, level, &trouble);
 		if (rc == QS_ENOMEM) {
 			*err = trouble;
 			return rc;
 		}
-		if (rc != QS_OK)
+		if (rc != QS_OK) {
 			warn(l, &trouble);
+			level->folder->is_partial = true;
+		}
 		apply_tags(l, level);
 	}
 	return l->enter(l->arg, level->folder, name, facts, err);
@@ -392,6 +398,8 @@ look_at(struct lister *l, const char *name, struct target *target,
 	return enter(l, at_fd, open_name, name, target, &facts, cross, err);
 lost:
 	warn(l, &trouble);
+	/* What has vanished is not missed. */
+	level->folder->is_partial |= trouble.code != QS_ENOTFOUND;
 	l->target_lost |= target != NULL;
 out:
 	path_pop(l, path_len);

@@ -362,6 +362,7 @@ plan_leave(struct plan *plan, struct qs_err *err)
 	event->all_same = level->all_same && prior_all_matched(level->prior,
 		level->matched);
 	event->prior_fresh = prior_fresh(level->prior);
+	event->is_partial = level->folder->is_partial;
 	if (event->all_same) {
 		content = prior_content(level->prior);
 		content.refs = arena_copy(&plan->job->arena, content.refs,

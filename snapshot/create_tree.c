@@ -16,6 +16,7 @@ struct open_dir {
 	struct qs_content_builder content;
 	struct row_writer row;
 	bool same, writes_rows, made_up;
+	bool is_partial; /* something in it could not be saved */
 	uint8_t path_hash[32];
 	size_t path_len; /* of the path before its own name */
 };
@@ -223,6 +224,7 @@ keep_enter(struct open_dir *dir, const struct event *event,
 	dir->kept.len = 0;
 	bare.content = (struct qs_content){0};
 	bare.size = 0;
+	bare.is_partial = false; /* that is known when it ends */
 	if (bare.name.len == 0) /* the root has no entry */
 		return QS_OK;
 	if ((rc = qs_node_encode(&bare, &dir->kept, err)) != QS_OK)
@@ -302,6 +304,7 @@ enter_above(struct assembler *a, struct open_dir *dir,
 
 	node->content = *content;
 	node->size = size;
+	node->is_partial = dir->is_partial;
 	path_cut(a, dir->path_len);
 	rc = qs_node_encode(node, &above->part, err);
 	a->leaving_made_up = dir->made_up;
@@ -334,6 +337,7 @@ leave(struct assembler *a, const struct event *event, struct qs_err *err)
 		dir->content.size == 0 && dir->row.segment == 0;
 	enum qs_code rc = QS_OK;
 
+	dir->is_partial |= event->is_partial;
 	if (same) { /* its tree is in the store: no need to hash it */
 		content = event->prior_content;
 		for (uint32_t i = 0; i < content.count; i++)
@@ -433,6 +437,9 @@ add_node(struct assembler *a, const struct job *job, struct event *event,
 		qs_content_builder_reset(&a->file);
 	if (event->failed) {
 		dir->same = dir->row.same = false;
+		/* What has vanished is not missed. */
+		dir->is_partial |= event->trouble == NULL ||
+			event->trouble->code != QS_ENOTFOUND;
 		if (dir->made_up)
 			atomic_store(&a->create->target_lost, true);
 	}

@@ -119,8 +119,10 @@ qs_folder_new(struct qs_store *store, const struct qs_slot_secret *secret,
 	if (rc == QS_OK)
 		rc = qs_keys_open(secret, store->folder_id, &folder->keys,
 			err);
-	if (rc == QS_OK && !folder->in_memory)
-		rc = qs_state_dirs(folder, options, err);
+	/* Who only reads can do so without a home. */
+	if (rc == QS_OK && qs_state_dirs(folder, options, err) != QS_OK &&
+		(!folder->in_memory || err->code == QS_ENOMEM))
+		rc = err->code;
 	if (rc != QS_OK)
 		goto out;
 	*out = folder;

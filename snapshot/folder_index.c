@@ -1,36 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Bring the index up to date with the log: the packs that records list and the
- * index has not seen.  Most are found through index chunks, the rest by their
- * own directories.  A pack that no record lists is never taken in, whatever an
- * index chunk says: only certified devices' packs are built upon.
+ * index has not seen, and those in a device's cover (folder_cover.c).  Most are
+ * found through index chunks, the rest by their own directories.  Any other
+ * pack is never taken in: only what certified devices signed for is built upon.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "snapshot/folder_internal.h"
+#include "snapshot/folder_sync_internal.h"
 
 #define HAVE_BATCH 4096
 #define COMMIT_EVERY 256 /* packs, so that a killed rebuild gets on */
+#define TELL_MAX 20      /* objects that are missing, by name */
 #define ABSENT_KEY "absent"
 #define ABSENT_MAX ((1u << 20) / 32) /* names in a fact */
 
-struct sync {
-	struct qs_folder *folder;
-	struct qs_name *names; /* wanted: sorted, unique */
-	uint64_t *sizes;       /* in the store; 0: not there */
-	bool *done;            /* in the index */
-	size_t count;
-	size_t uncommitted;
-	bool had_absent;
-	struct qs_buf absent; /* names that could not be taken in */
-	struct qs_buf listed; /* wanted by a record: sorted */
-};
-
 /* ----------------------------------------------------------------- facts */
 
-static bool
-is_fresh(const struct qs_chain *chain)
+bool
+sync_is_fresh(const struct qs_chain *chain)
 {
 	return chain->has_head &&
 		(!chain->is_seen || chain->seen < chain->head.seq);
@@ -74,8 +63,8 @@ out:
 }
 
 /* Sorted, once each, without what is retired. */
-static size_t
-tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)
+size_t
+sync_tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)
 {
 	size_t kept = 0;
 
@@ -87,86 +76,93 @@ tidy(const struct qs_folder *folder, struct qs_name *names, size_t count)
 	return kept;
 }
 
-static enum qs_code
-look_up(struct sync *sync, struct qs_err *err)
-{
-	struct qs_folder *folder = sync->folder;
-
-	for (size_t at = 0; at < sync->count; at += HAVE_BATCH) {
-		size_t left = sync->count - at;
-		size_t n = left < HAVE_BATCH ? left : HAVE_BATCH;
-		enum qs_code rc = folder->store->ops->have(
-			folder->store->self, sync->names + at, n,
-			sync->sizes + at, err);
-
-		if (rc == QS_OK)
-			rc = qs_index_has_packs(folder->index,
-				sync->names + at, n, sync->done + at, err);
-		if (rc != QS_OK)
-			return rc;
-	}
-	return QS_OK;
-}
-
-/* Told, and remembered for the next time. */
+/* Told (the first ones by name), and remembered for the next time. */
 static enum qs_code
 give_up(struct sync *sync, const struct qs_name *name,
 	const struct qs_err *trouble, struct qs_err *err)
 {
-	qs_folder_tell_object(sync->folder, trouble);
+	if (sync->absent.len / 32 < TELL_MAX)
+		qs_folder_tell_object(sync->folder, trouble);
 	return qs_buf_append(&sync->absent, name->b, 32, err);
 }
 
-static enum qs_code
-give_up_missing(struct sync *sync, struct qs_err *err)
+static void
+tell_more(const struct sync *sync)
 {
+	const size_t count = sync->absent.len / 32;
+	struct qs_err trouble;
+
+	if (count <= TELL_MAX)
+		return;
+	(void)qs_fail(&trouble, QS_ENOTFOUND, "%zu more objects are missing "
+		"from %s or can't be read (qstore check names them)",
+		count - TELL_MAX, sync->folder->store->place);
+	qs_folder_tell_object(sync->folder, &trouble);
+}
+
+/* Not in the store: told, and out of the index. */
+static enum qs_code
+give_up_missing(struct sync *sync, size_t at, struct qs_err *err)
+{
+	const struct qs_name *name = &sync->names[at];
+	struct qs_err trouble;
+	char hex[QS_HEX_LEN + 1];
+	enum qs_code rc;
+
+	qs_hex(hex, name->b, 32);
+	(void)qs_fail(&trouble, QS_ENOTFOUND, "object %.16s is missing from "
+		"%s: files that need it can't be restored from there", hex,
+		sync->folder->store->place);
+	rc = give_up(sync, name, &trouble, err);
+	if (rc == QS_OK && sync->done[at])
+		rc = qs_index_forget(sync->folder->index, name, err);
+	sync->done[at] = true; /* nothing more to be done */
+	return rc;
+}
+
+/* It may be there: what the index has of it stays, and nothing is added. */
+static enum qs_code
+give_up_unknown(struct sync *sync, size_t at, struct qs_err *err)
+{
+	const struct qs_name *name = &sync->names[at];
+	struct qs_err trouble;
+
+	(void)qs_folder_fail_unknown(sync->folder, name, &trouble);
+	sync->folder->has_hiccup = true;
+	sync->done[at] = true;
+	return give_up(sync, name, &trouble, err);
+}
+
+enum qs_code
+sync_look_up(struct sync *sync, struct qs_err *err)
+{
+	struct qs_folder *folder = sync->folder;
 	enum qs_code rc = QS_OK;
 
-	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
-		struct qs_err trouble;
-		char hex[QS_HEX_LEN + 1];
+	for (size_t at = 0; rc == QS_OK && at < sync->count;
+		at += HAVE_BATCH) {
+		size_t left = sync->count - at;
+		size_t n = left < HAVE_BATCH ? left : HAVE_BATCH;
 
-		if (sync->sizes[i] != 0)
-			continue;
-		qs_hex(hex, sync->names[i].b, 32);
-		(void)qs_fail(&trouble, QS_ENOTFOUND, "object %.16s is "
-			"missing from %s: files that need it can't be "
-			"restored from there", hex,
-			sync->folder->store->place);
-		rc = give_up(sync, &sync->names[i], &trouble, err);
-		if (rc == QS_OK && sync->done[i])
-			rc = qs_index_forget(sync->folder->index,
-				&sync->names[i], err);
-		sync->done[i] = true; /* nothing more to be done */
+		rc = folder->store->ops->have(folder->store->self,
+			sync->names + at, n, sync->sizes + at, err);
+		if (rc == QS_OK)
+			rc = qs_index_has_packs(folder->index,
+				sync->names + at, n, sync->done + at, err);
+	}
+	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
+		if (sync->sizes[i] == 0)
+			rc = give_up_missing(sync, i, err);
+		else if (sync->sizes[i] == QS_SIZE_UNKNOWN)
+			rc = give_up_unknown(sync, i, err);
 	}
 	return rc;
 }
 
-/* ------------------------------------------------------- index chunks */
+/* -------------------------------------------------------------- take in */
 
-static bool
-find_wanted(const struct sync *sync, const struct qs_name *name, size_t *at)
-{
-	size_t low = 0, high = sync->count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = qs_name_compare(&sync->names[mid], name);
-
-		if (order == 0) {
-			*at = mid;
-			return true;
-		}
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
-}
-
-static enum qs_code
-count_added(struct sync *sync, size_t at, struct qs_err *err)
+enum qs_code
+sync_added(struct sync *sync, size_t at, struct qs_err *err)
 {
 	sync->done[at] = true;
 	if (++sync->uncommitted < COMMIT_EVERY)
@@ -175,90 +171,47 @@ count_added(struct sync *sync, size_t at, struct qs_err *err)
 	return qs_index_commit(sync->folder->index, err);
 }
 
-static enum qs_code
-take_pack(void *arg, const struct qs_pack_ref *ref,
-	const struct qs_pack_dir *dir, struct qs_err *err)
+/*
+ * What is in the index is in a record that was seen or is to be listed, at each
+ * moment: this run may be killed before the records are seen.
+ */
+enum qs_code
+sync_queue(struct sync *sync, struct qs_err *err)
 {
-	struct sync *sync = (struct sync *)arg;
-	size_t at;
-	enum qs_code rc;
+	enum qs_code rc = QS_OK;
 
-	/* Another size: the pack's own head will say what is wrong. */
-	if (!find_wanted(sync, &ref->name, &at) || sync->done[at] ||
-		sync->sizes[at] != ref->size)
-		return QS_OK;
-	rc = qs_index_add(sync->folder->index, ref, dir, err);
-	return rc == QS_OK ? count_added(sync, at, err) : rc;
-}
-
-static enum qs_code
-adopt(struct sync *sync, size_t at, struct qs_err *err)
-{
-	struct qs_err fault;
-	enum qs_code rc = qs_folder_adopt_sized(sync->folder,
-		&sync->names[at], sync->sizes[at], &fault);
-
-	if (rc == QS_OK)
-		return count_added(sync, at, err);
-	if (qs_is_object_fault(rc)) {
-		sync->done[at] = true;
-		rc = qs_index_unlogged_drop(sync->folder->index,
-			&sync->names[at], 1, err);
-		return rc != QS_OK ? rc :
-			give_up(sync, &sync->names[at], &fault, err);
+	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
+		if (!sync->done[i])
+			rc = qs_index_unlogged_add(sync->folder->index,
+				&sync->names[i], 1, err);
 	}
-	*err = fault;
 	return rc;
 }
 
-static enum qs_code
-read_chunk(struct sync *sync, const struct qs_index_at *index,
-	struct qs_err *err)
+enum qs_code
+sync_adopt(struct sync *sync, size_t at, struct qs_err *err)
 {
-	struct qs_buf chunk = {0};
+	struct qs_folder *folder = sync->folder;
+	const struct qs_name *name = &sync->names[at];
+	struct qs_pack_head head;
+	struct qs_pack_dir dir = {0};
 	struct qs_err fault;
-	enum qs_code rc = qs_folder_read_index_chunk(sync->folder, index,
-		&chunk, &fault);
+	enum qs_code rc = qs_folder_read_dir(folder, name, sync->sizes[at],
+		&head, &dir, &fault);
 
-	if (rc == QS_OK)
-		rc = qs_index_chunk_decode(qs_buf_span(&chunk), take_pack,
-			sync, &fault);
-	qs_buf_clear(&chunk);
-	if (rc == QS_OK)
-		return QS_OK;
-	if (!qs_is_object_fault(rc)) {
+	if (rc == QS_OK) {
+		rc = qs_index_add(folder->index, &head.ref, &dir, err);
+		qs_pack_dir_clear(&dir);
+		return rc == QS_OK ? sync_added(sync, at, err) : rc;
+	}
+	if (!qs_is_object_fault(rc) && rc != QS_EIO) {
 		*err = fault;
 		return rc;
 	}
-	/* The packs' own directories will do. */
-	qs_folder_tell_object(sync->folder, &fault);
-	return QS_OK;
-}
-
-/*
- * A device's new index chunks lie in packs that its new records list; those
- * in other packs tell of packs that are known already.
- */
-static enum qs_code
-read_cover(struct sync *sync, const struct qs_cover *cover,
-	struct qs_err *err)
-{
-	for (size_t i = 0; i < cover->index_count; i++) {
-		const struct qs_index_at *index = &cover->indexes[i];
-		enum qs_code rc = QS_OK;
-		size_t at;
-
-		if (!find_wanted(sync, &index->pack, &at) ||
-			sync->sizes[at] == 0)
-			continue;
-		if (!sync->done[at])
-			rc = adopt(sync, at, err);
-		if (rc == QS_OK)
-			rc = read_chunk(sync, index, err);
-		if (rc != QS_OK)
-			return rc;
-	}
-	return QS_OK;
+	folder->has_hiccup |= rc == QS_EIO;
+	sync->done[at] = true;
+	rc = qs_index_unlogged_drop(folder->index, name, 1, err);
+	return rc == QS_OK ? give_up(sync, name, &fault, err) : rc;
 }
 
 /* --------------------------------------------------------------- whole */
@@ -281,9 +234,9 @@ finish(struct sync *sync, struct qs_err *err)
 		struct qs_chain *chain = &folder->chains[i];
 		bool is_ahead = false;
 
-		if (is_fresh(chain))
+		if (sync_is_fresh(chain))
 			rc = qs_seen_is_ahead(folder, chain, &is_ahead, err);
-		if (rc == QS_OK && is_fresh(chain) && !is_ahead)
+		if (rc == QS_OK && sync_is_fresh(chain) && !is_ahead)
 			rc = qs_chain_seen_save(folder, chain,
 				chain->head.seq, err);
 	}
@@ -302,28 +255,17 @@ finish(struct sync *sync, struct qs_err *err)
 static enum qs_code
 take_in(struct sync *sync, struct qs_err *err)
 {
-	struct qs_folder *folder = sync->folder;
-	enum qs_code rc = look_up(sync, err);
+	enum qs_code rc = sync_look_up(sync, err);
 
 	if (rc == QS_OK)
-		rc = give_up_missing(sync, err);
-	/*
-	 * What is in the index is in a record that was seen or is to be listed,
-	 * at each moment: this run may be killed before the records are seen.
-	 */
+		rc = sync_queue(sync, err);
+	if (rc == QS_OK)
+		rc = sync_read_covers(sync, err);
 	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
 		if (!sync->done[i])
-			rc = qs_index_unlogged_add(folder->index,
-				&sync->names[i], 1, err);
+			rc = sync_adopt(sync, i, err);
 	}
-	for (size_t i = 0; rc == QS_OK && i < folder->chain_count; i++) {
-		if (is_fresh(&folder->chains[i]))
-			rc = read_cover(sync, &folder->chains[i].cover, err);
-	}
-	for (size_t i = 0; rc == QS_OK && i < sync->count; i++) {
-		if (!sync->done[i])
-			rc = adopt(sync, i, err);
-	}
+	tell_more(sync);
 	return rc;
 }
 
@@ -412,11 +354,13 @@ qs_folder_sync_index(struct qs_folder *folder, struct qs_buf *wanted,
 	if (rc == QS_OK)
 		rc = qs_disputed_want(folder, wanted, err);
 	if (rc == QS_OK)
+		rc = sync_want_covers(folder, wanted, err);
+	if (rc == QS_OK)
 		rc = qs_retired_forget(folder, err);
 	if (rc != QS_OK)
 		goto out;
 	sync.names = (struct qs_name *)wanted->data;
-	sync.count = tidy(folder, sync.names, wanted->len / 32);
+	sync.count = sync_tidy(folder, sync.names, wanted->len / 32);
 	sync.sizes = calloc(sync.count + 1, sizeof(*sync.sizes));
 	sync.done = calloc(sync.count + 1, sizeof(*sync.done));
 	if (sync.sizes == NULL || sync.done == NULL) {
@@ -436,5 +380,6 @@ out:
 	free(sync.done);
 	qs_buf_clear(&sync.absent);
 	qs_buf_clear(&sync.listed);
+	qs_buf_clear(&sync.others);
 	return rc;
 }

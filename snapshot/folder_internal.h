@@ -58,7 +58,8 @@ struct qs_folder {
 	bool in_memory, accept_rollback;
 	bool has_genesis;
 	bool has_newer; /* records that a newer version has written */
-	char *cache_dir, *state_dir; /* this folder's; NULL in memory */
+	/* This folder's; in memory the state is only read, or NULL. */
+	char *cache_dir, *state_dir;
 
 	/* This machine's right to write. */
 	struct qs_sign_key *device; /* locked memory; NULL: none yet */
@@ -290,6 +291,11 @@ enum qs_code qs_names_collect(void *arg, const struct qs_name *name,
 
 /* folder_read.c */
 
+/* The directory of a pack of that size, from the store. */
+QS_MUST_CHECK enum qs_code qs_pack_read_dir(struct qs_store *store,
+	struct qs_opener *opener, const struct qs_name *name, uint64_t size,
+	struct qs_pack_head *head, struct qs_pack_dir *dir,
+	struct qs_err *err);
 QS_MUST_CHECK enum qs_code qs_folder_read_dir(struct qs_folder *folder,
 	const struct qs_name *name, uint64_t size,
 	struct qs_pack_head *head, struct qs_pack_dir *dir,

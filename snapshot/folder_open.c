@@ -35,8 +35,9 @@ load_marks(struct qs_folder *folder, struct qs_err *err)
 	struct qs_err fault;
 	enum qs_code rc;
 
-	if (folder->in_memory)
+	if (folder->state_dir == NULL)
 		return QS_OK;
+	/* In memory, too: what is remembered is asked, and nothing is added. */
 	rc = qs_marks_load(folder, &fault);
 	if (rc == QS_OK)
 		return QS_OK;

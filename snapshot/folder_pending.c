@@ -31,6 +31,26 @@ adopt_one(struct qs_folder *folder, const struct qs_name *name,
 
 	if (size == 0) /* it was never committed */
 		return qs_index_pending_drop(folder->index, name, err);
+	if (size == QS_SIZE_UNKNOWN) { /* looked for again the next time */
+		(void)qs_folder_fail_unknown(folder, name, &fault);
+		qs_folder_tell(folder, &fault);
+		return QS_OK;
+	}
+	/*
+	 * Killed, perhaps, between its name and the fsync of the folders: a
+	 * record that lists it must not outlive it.
+	 */
+	rc = folder->store->ops->settle(folder->store->self, name, 1, &fault);
+	if (rc == QS_ENOMEM || rc == QS_ENET) {
+		*err = fault;
+		return rc;
+	}
+	if (rc != QS_OK) {
+		(void)qs_fail_while(&fault,
+			"left by an interrupted run, not used");
+		qs_folder_tell(folder, &fault);
+		return QS_OK;
+	}
 	rc = qs_folder_adopt_sized(folder, name, size, &fault);
 	if (rc != QS_OK && !qs_is_object_fault(rc)) {
 		*err = fault;

@@ -25,7 +25,7 @@ get_opener(struct qs_folder *folder, struct qs_opener **out,
  * into buf.  to is at most QS_PACK_MAX.
  */
 static enum qs_code
-read_range(struct qs_folder *folder, const struct qs_name *name,
+read_range(struct qs_store *store, const struct qs_name *name,
 	uint32_t from, uint32_t to, struct qs_buf *buf, struct qs_span *out,
 	struct qs_err *err)
 {
@@ -37,8 +37,8 @@ read_range(struct qs_folder *folder, const struct qs_name *name,
 	enum qs_code rc = qs_buf_reserve(buf, len, err);
 
 	if (rc == QS_OK)
-		rc = folder->store->ops->get(folder->store->self, &ref, first,
-			buf->data, len, &got, err);
+		rc = store->ops->get(store->self, &ref, first, buf->data, len,
+			&got, err);
 	if (rc != QS_OK)
 		return rc;
 	if (got > len || got < to - first) {
@@ -46,7 +46,7 @@ read_range(struct qs_folder *folder, const struct qs_name *name,
 
 		qs_hex(hex, name->b, 32);
 		return qs_fail(err, QS_ECORRUPT, "object %.16s in %s: is "
-			"shorter than its size", hex, folder->store->place);
+			"shorter than its size", hex, store->place);
 	}
 	buf->len = got;
 	*out = qs_span(buf->data + (from - first), to - from);
@@ -54,25 +54,22 @@ read_range(struct qs_folder *folder, const struct qs_name *name,
 }
 
 enum qs_code
-qs_folder_read_dir(struct qs_folder *folder, const struct qs_name *name,
-	uint64_t size, struct qs_pack_head *head, struct qs_pack_dir *dir,
-	struct qs_err *err)
+qs_pack_read_dir(struct qs_store *store, struct qs_opener *opener,
+	const struct qs_name *name, uint64_t size, struct qs_pack_head *head,
+	struct qs_pack_dir *dir, struct qs_err *err)
 {
 	struct qs_buf buf = {0};
-	struct qs_opener *opener;
 	struct qs_pack_head found;
 	struct qs_span bytes;
 	char hex[QS_HEX_LEN + 1];
-	enum qs_code rc = get_opener(folder, &opener, err);
+	enum qs_code rc;
 
-	if (rc != QS_OK)
-		return rc;
 	qs_hex(hex, name->b, 32);
 	if (size < QS_PACK_MIN || size > QS_PACK_MAX)
 		return qs_fail(err, QS_ECORRUPT,
 			"object %.16s in %s: has a size that no object has",
-			hex, folder->store->place);
-	rc = read_range(folder, name, 0, size < QS_SLICE ? (uint32_t)size :
+			hex, store->place);
+	rc = read_range(store, name, 0, size < QS_SLICE ? (uint32_t)size :
 		QS_SLICE, &buf, &bytes, err);
 	if (rc == QS_OK)
 		rc = qs_pack_open_head(opener, name,
@@ -83,7 +80,7 @@ qs_folder_read_dir(struct qs_folder *folder, const struct qs_name *name,
 	if (size <= bytes.len)
 		bytes = qs_span(bytes.data + found.dir_off, found.dir_len);
 	else
-		rc = read_range(folder, name, found.dir_off, (uint32_t)size,
+		rc = read_range(store, name, found.dir_off, (uint32_t)size,
 			&buf, &bytes, err);
 	if (rc == QS_OK)
 		rc = qs_pack_open_dir(opener, &found, bytes, dir, err);
@@ -92,6 +89,18 @@ qs_folder_read_dir(struct qs_folder *folder, const struct qs_name *name,
 out:
 	qs_buf_clear(&buf);
 	return rc;
+}
+
+enum qs_code
+qs_folder_read_dir(struct qs_folder *folder, const struct qs_name *name,
+	uint64_t size, struct qs_pack_head *head, struct qs_pack_dir *dir,
+	struct qs_err *err)
+{
+	struct qs_opener *opener;
+	enum qs_code rc = get_opener(folder, &opener, err);
+
+	return rc != QS_OK ? rc : qs_pack_read_dir(folder->store, opener, name,
+		size, head, dir, err);
 }
 
 enum qs_code
@@ -110,27 +119,25 @@ qs_folder_adopt_sized(struct qs_folder *folder, const struct qs_name *name,
 }
 
 enum qs_code
-qs_folder_adopt_pack(struct qs_folder *folder, const struct qs_name *name,
+qs_folder_fail_unknown(struct qs_folder *folder, const struct qs_name *name,
 	struct qs_err *err)
 {
-	uint64_t size = 0;
+	const struct qs_ref ref = {.area = QS_AREA_OBJ, .name = *name};
+	struct qs_buf buf = {0};
 	char hex[QS_HEX_LEN + 1];
-	enum qs_code rc;
+	size_t got;
+	enum qs_code rc = qs_buf_reserve(&buf, QS_SLICE, err);
 
-	if (folder->index == NULL)
-		return qs_fail(err, QS_EINVAL,
-			"the folder was opened without its index");
-	rc = folder->store->ops->have(folder->store->self, name, 1, &size,
-		err);
-	if (rc != QS_OK)
-		return rc;
-	if (size == 0) {
-		qs_hex(hex, name->b, 32);
-		return qs_fail(err, QS_ENOTFOUND,
-			"object %.16s is missing from %s", hex,
-			folder->store->place);
-	}
-	return qs_folder_adopt_sized(folder, name, size, err);
+	qs_hex(hex, name->b, 32);
+	if (rc == QS_OK)
+		rc = folder->store->ops->get(folder->store->self, &ref, 0,
+			buf.data, QS_SLICE, &got, err);
+	qs_buf_clear(&buf);
+	if (rc == QS_OK)
+		return qs_fail(err, QS_EIO, "object %.16s: whether it is in "
+			"%s can't be told", hex, folder->store->place);
+	return qs_fail_while(err, "object %.16s can't be looked for in %s",
+		hex, folder->store->place);
 }
 
 /* -------------------------------------------------------- index chunks */
@@ -158,7 +165,7 @@ open_chunk(struct qs_folder *folder, const struct qs_index_pack *pack,
 		return qs_fail(err, QS_ECORRUPT, "is no index chunk");
 	rc = qs_buf_reserve(plain, frame->plain_len, err);
 	if (rc == QS_OK)
-		rc = read_range(folder, &pack->ref.name, frame->off,
+		rc = read_range(folder->store, &pack->ref.name, frame->off,
 			frame->off + frame->sealed_len, &buf, &sealed, err);
 	if (rc == QS_OK)
 		rc = qs_frame_open(opener, &pack->ref, loc->frame, frame,
@@ -175,17 +182,11 @@ find_chunk(struct qs_folder *folder, const struct qs_index_at *at,
 {
 	enum qs_code rc = qs_index_find(folder->index, &at->id, 1, loc, err);
 
-	if (rc == QS_OK && loc->pack == 0) {
-		/* Perhaps of a pack that was not taken in yet. */
-		rc = qs_folder_adopt_pack(folder, &at->pack, err);
-		if (rc == QS_OK)
-			rc = qs_index_find(folder->index, &at->id, 1, loc,
-				err);
-	}
 	if (rc != QS_OK)
 		return rc;
+	/* A pack is taken in where it is queued to be listed, not here. */
 	if (loc->pack == 0)
-		return qs_fail(err, QS_ENOTFOUND, "is not in its object");
+		return qs_fail(err, QS_ENOTFOUND, "is in no known object");
 	if (loc->len != at->len)
 		return qs_fail(err, QS_ECORRUPT, "has another length");
 	return QS_OK;

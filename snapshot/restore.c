@@ -94,8 +94,7 @@ walk_or_one(struct restore *restore, const struct qs_node *node,
 	bool below;
 
 	if (node->type == QS_NODE_DIR)
-		return restore_walk(restore, &node->content, prefix, target,
-			err);
+		return restore_walk(restore, node, prefix, target, err);
 	if (restore_selects(restore, prefix, &below))
 		restore_entry(restore, target, node, prefix,
 			(size_t)(strrchr(prefix, '/') + 1 - prefix));
@@ -207,6 +206,16 @@ fill_result(const struct restore *restore, struct qs_restore_result *out)
 	};
 }
 
+/* Is the root only on the way to what was saved? */
+static bool
+is_made_up(const struct qs_snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->path_count; i++)
+		if (strcmp(snapshot->paths[i], "/") == 0)
+			return false;
+	return true;
+}
+
 enum qs_code
 qs_restore_tree(struct qs_source *source, const struct qs_content *root,
 	const struct qs_snapshot *snapshot,
@@ -230,6 +239,8 @@ qs_restore_tree(struct qs_source *source, const struct qs_content *root,
 	if (rc == QS_OK)
 		rc = qs_tree_find(source, root, (const char *)prefix.data,
 			&bytes, &node, err);
+	if (rc == QS_OK && prefix.len == 1 && snapshot != NULL)
+		node.is_partial = is_made_up(snapshot);
 	if (rc == QS_OK)
 		rc = run(&restore, &node, (const char *)prefix.data, snapshot,
 			err);

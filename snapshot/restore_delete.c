@@ -15,6 +15,8 @@
 struct restore_extra {
 	char **names; /* in order */
 	size_t count, cap, next;
+	bool is_spared, is_told; /* none may go; that one stays was told */
+	struct qs_err why;
 };
 
 static bool
@@ -59,6 +61,13 @@ add(struct restore_extra *extra, const char *name, struct qs_err *err)
 		return qs_fail_nomem(err, "listing a folder");
 	extra->count++;
 	return QS_OK;
+}
+
+void
+restore_extra_spare(struct restore_extra *extra, const struct qs_err *why)
+{
+	extra->is_spared = true;
+	extra->why = *why;
 }
 
 static DIR *
@@ -284,9 +293,19 @@ restore_remove(const struct restore *restore, int folder_fd, const char *name,
 	return rc;
 }
 
+/* Told once for all of the folder. */
+static bool
+spare(struct restore *restore, struct restore_extra *extra, const char *path)
+{
+	if (extra->is_spared && !extra->is_told)
+		restore_note(restore, path, &extra->why);
+	extra->is_told = true;
+	return extra->is_spared;
+}
+
 static void
-delete_one(struct restore *restore, const struct restore_folder *folder,
-	const char *name)
+delete_one(struct restore *restore, struct restore_extra *extra,
+	const struct restore_folder *folder, const char *name)
 {
 	struct qs_node node = {.type = QS_NODE_FILE};
 	struct qs_buf path = {NULL, 0, 0};
@@ -305,7 +324,8 @@ delete_one(struct restore *restore, const struct restore_folder *folder,
 		return;
 	}
 	text = (const char *)path.data;
-	if (restore_selects(restore, text, &below)) {
+	if (restore_selects(restore, text, &below) &&
+	    !spare(restore, extra, text)) {
 		node.type = type_at(folder->fd, name);
 		rc = restore_remove(restore, folder->fd, name, text, &is_left,
 			&err);
@@ -331,6 +351,6 @@ restore_extra_upto(struct restore *restore, struct restore_extra *extra,
 		if (order > 0 || restore_stopped(restore))
 			return;
 		if (order < 0)
-			delete_one(restore, folder, found);
+			delete_one(restore, extra, folder, found);
 	}
 }

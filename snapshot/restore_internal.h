@@ -203,8 +203,9 @@ restore_mtime(const struct stat *st)
 
 /* ---------------------------------------------------- restore_walk.c */
 
+/* root is what becomes the target: of a snapshot's root only the content. */
 enum qs_code restore_walk(struct restore *restore,
-	const struct qs_content *root, const char *prefix,
+	const struct qs_node *root, const char *prefix,
 	struct restore_folder *target, struct qs_err *err);
 /* One node that is not a folder, below the target at path + skip. */
 void restore_entry(struct restore *restore, struct restore_folder *folder,
@@ -338,6 +339,9 @@ struct restore_extra; /* names that are in a folder */
 enum qs_code restore_extra_read(const struct restore_folder *folder,
 	struct restore_extra **out, struct qs_err *err);
 void restore_extra_free(struct restore_extra *extra); /* NULL is fine */
+/* None of them is deleted; if there is one, why is told. */
+void restore_extra_spare(struct restore_extra *extra,
+	const struct qs_err *why);
 /* Delete what comes before name (len 0: all that is left); skip name. */
 void restore_extra_upto(struct restore *restore, struct restore_extra *extra,
 	const struct restore_folder *folder, struct qs_span name);

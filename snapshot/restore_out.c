@@ -139,8 +139,11 @@ restore_out_finish(struct restore *restore, struct restore_file *file,
 		return rc;
 	}
 	meta = restore_meta_fd(restore, file->fd, node, &had, &trouble);
+	/* An older one goes: not before this one would survive a power cut. */
+	if (file->replaces)
+		rc = qs_fd_sync(file->fd, err);
 	/* Some file systems tell only here that the disk is full. */
-	if (close(file->fd) != 0 && errno != EINTR)
+	if (close(file->fd) != 0 && errno != EINTR && rc == QS_OK)
 		rc = qs_fail_errno(err, "cannot write it");
 	file->fd = -1;
 	if (rc == QS_OK)

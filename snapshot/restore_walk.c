@@ -19,6 +19,7 @@ struct level {
 struct walk {
 	struct restore *restore;
 	struct restore_folder *target;
+	const struct qs_node *root; /* what becomes the target */
 	struct qs_buf path; /* as in the snapshot, with '/' in front */
 	size_t prefix_len;
 	struct level *levels;
@@ -240,9 +241,32 @@ pop(struct walk *walk, bool is_complete)
 	restore_folder_drop(walk->restore, level->folder);
 }
 
-/* Takes the folder. */
+/*
+ * What is in a folder on another file system than the one above, or in one
+ * that was not saved whole, is not what the snapshot knows of: nobody has said
+ * that it is not wanted.
+ */
+static bool
+may_delete_in(const struct restore_folder *folder, const struct qs_node *node,
+	struct qs_err *err)
+{
+	if (node->is_partial)
+		(void)qs_fail(err, QS_EUNSUPPORTED, "is not deleted, nor is "
+			"anything beside it: not all that was in this folder "
+			"was saved");
+	else if (folder->parent != NULL && folder->dev != folder->parent->dev)
+		(void)qs_fail(err, QS_EUNSUPPORTED, "is not deleted, nor is "
+			"anything beside it: another file system begins with "
+			"this folder");
+	else
+		return true;
+	return false;
+}
+
+/* Takes the folder; node is its entry. */
 static void
-push(struct walk *walk, struct restore_folder *folder, size_t path_len)
+push(struct walk *walk, struct restore_folder *folder,
+	const struct qs_node *node, size_t path_len)
 {
 	struct level *level = &walk->levels[walk->depth++];
 	struct qs_err err;
@@ -252,9 +276,12 @@ push(struct walk *walk, struct restore_folder *folder, size_t path_len)
 		return;
 	if (folder->fd < 0)
 		restore_folder_look(walk->restore, folder);
-	if (folder->fd >= 0 &&
-	    restore_extra_read(folder, &level->extra, &err) != QS_OK)
+	if (folder->fd < 0)
+		return;
+	if (restore_extra_read(folder, &level->extra, &err) != QS_OK)
 		restore_warn_folder(walk->restore, folder, &err);
+	else if (!may_delete_in(folder, node, &err))
+		restore_extra_spare(level->extra, &err);
 }
 
 static enum qs_visit_next
@@ -282,7 +309,7 @@ enter(struct walk *walk, const struct qs_visit *visit, bool is_wanted)
 		restore_folder_drop(restore, folder);
 		return QS_VISIT_SKIP;
 	}
-	push(walk, folder, visit->path_len);
+	push(walk, folder, visit->node, visit->path_len);
 	restore_mark(restore, number);
 	if (is_wanted)
 		restore_event(restore, QS_EVENT_RESTORED, path, visit->node);
@@ -314,7 +341,7 @@ see_node(struct walk *walk, const struct qs_visit *visit)
 		pop(walk, false);
 	if (visit->depth == 0) {
 		restore_folder_take(walk->target);
-		push(walk, walk->target, 0);
+		push(walk, walk->target, walk->root, 0);
 		return QS_VISIT_GO;
 	}
 	if (set_path(walk, visit, &walk->failure) != QS_OK) {
@@ -372,11 +399,11 @@ see_trouble(void *arg, const char *path, const struct qs_err *trouble)
 }
 
 enum qs_code
-restore_walk(struct restore *restore, const struct qs_content *root,
+restore_walk(struct restore *restore, const struct qs_node *root,
 	const char *prefix, struct restore_folder *target, struct qs_err *err)
 {
 	struct walk walk = {.restore = restore, .target = target,
-		.prefix_len = strlen(prefix)};
+		.root = root, .prefix_len = strlen(prefix)};
 	const struct qs_visitor visitor = {see, see_trouble, &walk};
 	enum qs_code rc = qs_buf_append(&walk.path, prefix, walk.prefix_len,
 		err);
@@ -385,7 +412,8 @@ restore_walk(struct restore *restore, const struct qs_content *root,
 	if (walk.levels == NULL)
 		rc = qs_fail_nomem(err, "restoring a tree");
 	if (rc == QS_OK)
-		rc = qs_tree_walk(restore->source, root, &visitor, err);
+		rc = qs_tree_walk(restore->source, &root->content, &visitor,
+			err);
 	restore_flush(restore);
 	while (walk.depth > 0)
 		pop(&walk, false);

@@ -91,6 +91,7 @@ struct qs_content {
 
 struct qs_node { /* decoded; everything is borrowed from the tree's bytes */
 	enum qs_node_type type;
+	bool is_partial; /* folder: something in it was not saved */
 	uint16_t mode; /* 07777 */
 	uint32_t uid, gid;
 	int64_t mtime_ns;
@@ -581,9 +582,9 @@ struct qs_check_options {
 struct qs_check_result {
 	uint64_t snapshots, packs, packs_read, bytes_read;
 	uint64_t damaged_packs, missing_packs, foreign_files;
-	uint64_t unreferenced_packs; /* not named by any snapshot: harmless */
-	uint64_t errors;
-	uint64_t files_affected;
+	uint64_t unreferenced_packs; /* not needed by any snapshot: harmless */
+	uint64_t unlisted_packs; /* needed, in no record: queued for the next */
+	uint64_t errors, files_affected;
 };
 
 /*

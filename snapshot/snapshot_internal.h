@@ -85,8 +85,8 @@ QS_MUST_CHECK enum qs_code qs_index_chunk_names(struct qs_folder *folder,
 	const struct qs_index_at *at, struct qs_name **names, size_t *count,
 	struct qs_err *err);
 
-/* Read a pack's directory from the store and add it to the index. */
-QS_MUST_CHECK enum qs_code qs_folder_adopt_pack(struct qs_folder *folder,
+/* Why the store could not tell an object's size: err gets it. */
+enum qs_code qs_folder_fail_unknown(struct qs_folder *folder,
 	const struct qs_name *name, struct qs_err *err);
 
 /*

@@ -66,7 +66,7 @@ look_up(struct source_call *call, size_t count, struct qs_err *err)
 	for (size_t i = 0; i < count; i++) {
 		if (context->locs[i].pack == 0) {
 			(void)qs_fail(&trouble, QS_ENOTFOUND,
-				"chunk %s is in no known pack",
+				"chunk %s is in no known object",
 				source_hex(&call->items[i].id).hex);
 			source_fail_item(call, i, &trouble);
 			continue;
@@ -219,9 +219,16 @@ call_once(struct source_call *call, struct qs_fetch *items, size_t count,
 	return rc != QS_OK ? rc : call->rc;
 }
 
+static bool
+is_about_object(enum qs_code rc)
+{
+	return rc == QS_ECORRUPT || rc == QS_ENOTFOUND || rc == QS_EIO;
+}
+
 /*
  * The failed item by what the index says now (a chunk may have moved since its
- * place was remembered), then out of other packs.
+ * place was remembered), then out of other packs, at last of those that no
+ * record lists.
  */
 static enum qs_code
 fetch_again(struct qs_source *source, struct qs_fetch *item,
@@ -233,7 +240,7 @@ fetch_again(struct qs_source *source, struct qs_fetch *item,
 	struct qs_err fault;
 	enum qs_code rc = call_once(&fresh, item, 1, fetch_all, err);
 
-	while (rc == QS_ECORRUPT || rc == QS_ENOTFOUND || rc == QS_EIO) {
+	while (is_about_object(rc)) {
 		struct source_call spare = {.source = source, .given = &loc};
 
 		failed = *item;
@@ -245,7 +252,8 @@ fetch_again(struct qs_source *source, struct qs_fetch *item,
 		/* The first one's failure is what is told. */
 		*item = failed;
 	}
-	return rc;
+	return is_about_object(rc) && source_strays_fetch(source, item) ?
+		QS_OK : rc;
 }
 
 enum qs_code
@@ -338,12 +346,23 @@ enum qs_code
 qs_source_new(struct qs_folder *folder, size_t cache_bytes,
 	struct qs_source **out, struct qs_err *err)
 {
+	struct qs_source *source = NULL;
+	enum qs_code rc;
+
 	if (qs_folder_index(folder) == NULL)
 		return qs_fail(err, QS_EINVAL,
 			"the folder was opened without its index");
-	return qs_source_new_parts(qs_folder_store(folder),
+	rc = qs_source_new_parts(qs_folder_store(folder),
 		qs_folder_keys(folder), qs_folder_index(folder), cache_bytes,
-		out, err);
+		&source, err);
+	if (rc == QS_OK)
+		rc = source_strays_allow(source, err);
+	if (rc != QS_OK) {
+		qs_source_free(source);
+		return rc;
+	}
+	*out = source;
+	return QS_OK;
 }
 
 void
@@ -351,6 +370,7 @@ qs_source_free(struct qs_source *source)
 {
 	if (source == NULL)
 		return;
+	source_strays_free(source->strays);
 	source_cache_clear(source);
 	source_packs_clear(source);
 	while (source->contexts != NULL) {

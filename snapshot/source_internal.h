@@ -108,6 +108,7 @@ struct qs_source {
 	uint64_t clock;
 	struct source_context *contexts;
 	struct source_place *places; /* SOURCE_PLACES of them */
+	struct source_strays *strays; /* source_strays.c; NULL: not asked */
 	bool is_doubtful; /* a hasty chunk had a wrong id: check them all */
 };
 
@@ -125,7 +126,10 @@ struct source_call { /* one fetch */
 	struct qs_err *err;
 };
 
-/* For tests and for who has no struct qs_folder: everything is borrowed. */
+/*
+ * For tests, and for who must not be given what no record lists (a writer):
+ * everything is borrowed.
+ */
 QS_MUST_CHECK enum qs_code qs_source_new_parts(struct qs_store *store,
 	const struct qs_keys *keys, struct qs_index *index,
 	size_t cache_bytes, struct qs_source **out, struct qs_err *err);
@@ -169,6 +173,18 @@ void source_cache_clear(struct qs_source *source);
  */
 QS_MUST_CHECK enum qs_code source_places_find(struct source_call *call,
 	size_t count, struct qs_err *err);
+
+/* ------------------------------------------------------ source_strays.c */
+
+/* From now on a chunk that is nowhere else is looked for among the strays. */
+QS_MUST_CHECK enum qs_code source_strays_allow(struct qs_source *source,
+	struct qs_err *err);
+/*
+ * The item out of a stray; what failed before stays what is told.  Not to be
+ * called with source's lock held.
+ */
+bool source_strays_fetch(struct qs_source *source, struct qs_fetch *item);
+void source_strays_free(struct source_strays *strays); /* NULL is fine */
 
 /* -------------------------------------- source_packs.c: take lock inside */
 

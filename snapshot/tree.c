@@ -3,7 +3,7 @@
  * tree: the entries of a folder as bytes.  Layout: docs/FORMAT.md, "Tree".
  *
  * An entry, little-endian; every field is aligned within it:
- *   0 u32 length of the entry   4 u8 type   5 u8 0   6 u16 mode
+ *   0 u32 length of the entry   4 u8 type   5 u8 flags   6 u16 mode
  *   8 u32 uid  12 u32 gid  16 i64 mtime in ns  24 u64 size
  *  32 u64 link group  40 u32 links  44 u32 rdev major  48 u32 rdev minor
  *  52 u16 name length  54 u16 target length
@@ -16,6 +16,7 @@
 #include "snapshot/content_internal.h"
 
 #define ENTRY_HEAD 72
+#define FLAG_PARTIAL 1
 #define XATTR_HEAD 6 /* u16 name length, u32 value length */
 #define XATTR_NAME_MAX 255
 
@@ -184,6 +185,8 @@ fault_of(const struct qs_node *node)
 		return "its mode is not allowed";
 	if (node->links < 1)
 		return "its number of links is 0";
+	if (node->is_partial && node->type != QS_NODE_DIR)
+		return "it is in part and no folder";
 	if (node->link_group != 0 && node->type == QS_NODE_DIR)
 		return "it is a folder with hard links";
 	if (!device && (node->rdev_major != 0 || node->rdev_minor != 0))
@@ -207,6 +210,7 @@ put_head(uint8_t out[static ENTRY_HEAD], const struct qs_node *node,
 	memset(out, 0, ENTRY_HEAD);
 	qs_store32(out, (uint32_t)len);
 	out[4] = (uint8_t)node->type;
+	out[5] = node->is_partial ? FLAG_PARTIAL : 0;
 	qs_store16(out + 6, node->mode);
 	qs_store32(out + 8, node->uid);
 	qs_store32(out + 12, node->gid);
@@ -295,6 +299,7 @@ get_node(const uint8_t *in, struct qs_node *node)
 	const uint8_t *at = in + ENTRY_HEAD;
 
 	node->type = (enum qs_node_type)in[4];
+	node->is_partial = (in[5] & FLAG_PARTIAL) != 0;
 	node->mode = qs_load16(in + 6);
 	node->uid = qs_load32(in + 8);
 	node->gid = qs_load32(in + 12);
@@ -334,7 +339,7 @@ qs_node_decode(struct qs_span bytes, struct qs_node *out, size_t *used,
 	if (in[4] < QS_NODE_FILE || in[4] > QS_NODE_SOCKET)
 		return qs_fail(err, QS_ECORRUPT,
 			"tree entry: its type is not known");
-	if (in[5] != 0 || !qs_is_zero(in + 65, 3))
+	if ((in[5] & ~FLAG_PARTIAL) != 0 || !qs_is_zero(in + 65, 3))
 		return qs_fail(err, QS_ECORRUPT,
 			"tree entry: a reserved byte is not 0");
 	/* 64 bits: none of these can overflow. */

@@ -161,6 +161,9 @@ qs_log_load(struct qs_store *store, const struct qs_log_entry *entry,
 		rc = qs_record_verify(&record, err);
 	if (rc == QS_OK)
 		rc = check_place(store, entry, &record, err);
+	if (rc == QS_ECORRUPT)
+		(void)qs_fail(err, rc, "%.400s; copy it back from another "
+			"copy of the store", err->msg);
 	if (rc != QS_OK)
 		return qs_fail_while(err, "device %.8s, record %" PRIu64,
 			qs_short_device(entry->device).hex, entry->seq);

@@ -16,7 +16,12 @@ struct walk {
 	struct qs_log_list list;
 	struct qs_log_rights rights;
 	struct qs_buf bytes; /* of one record at a time */
+	size_t bad, hidden;  /* records that do not count; not told */
+	bool is_newer;       /* one of a newer version was told */
 };
+
+/* Bad records that are told one by one: anybody can put files there. */
+#define BAD_TOLD 20
 
 /* A device's chain while it is walked. */
 struct chain {
@@ -139,6 +144,19 @@ check_order(struct walk *walk, struct chain *chain,
 	}
 }
 
+static void
+report_bad(struct walk *walk, const struct qs_err *fault)
+{
+	const bool is_newer = fault->code == QS_EUNSUPPORTED;
+
+	/* That there is something newer decides what may be written. */
+	if (walk->bad++ < BAD_TOLD || (is_newer && !walk->is_newer))
+		walk->trouble(walk->arg, fault);
+	else
+		walk->hidden++;
+	walk->is_newer |= is_newer;
+}
+
 static enum qs_code
 visit_entry(struct walk *walk, struct chain *chain,
 	const struct qs_log_entry *entry, bool *visited, struct qs_err *err)
@@ -149,7 +167,7 @@ visit_entry(struct walk *walk, struct chain *chain,
 
 	*visited = false;
 	if (rc != QS_OK && qs_log_is_local(rc)) {
-		walk->trouble(walk->arg, &fault);
+		report_bad(walk, &fault);
 		return QS_OK;
 	}
 	if (rc != QS_OK) {
@@ -351,6 +369,19 @@ walk_all(struct walk *walk, const struct qs_mark *marks, size_t mark_count,
 	return QS_OK;
 }
 
+static void
+report_more(struct walk *walk)
+{
+	struct qs_err more;
+
+	if (walk->hidden == 0)
+		return;
+	(void)qs_fail(&more, QS_ECORRUPT, "log of %s: %zu more files are "
+		"damaged or no records of this folder", walk->store->place,
+		walk->hidden);
+	walk->trouble(walk->arg, &more);
+}
+
 enum qs_code
 qs_log_walk(struct qs_store *store, const uint8_t *adm_pk,
 	const struct qs_mark *marks, size_t mark_count, qs_log_fn record,
@@ -376,6 +407,7 @@ qs_log_walk(struct qs_store *store, const uint8_t *adm_pk,
 		rc = trust_chain(&walk, &marks[i], err);
 	if (rc == QS_OK)
 		rc = walk_all(&walk, marks, mark_count, err);
+	report_more(&walk);
 out:
 	qs_log_list_clear(&walk.list);
 	qs_log_rights_clear(&walk.rights);

@@ -356,6 +356,9 @@ struct qs_ref { /* one file of a folder */
 /* Reads are whole objects or aligned slices: sizes of chunks must not show. */
 #define QS_SLICE (256u << 10)
 
+/* A size that can't be told: the object may be there or not. */
+#define QS_SIZE_UNKNOWN UINT64_MAX
+
 /* Bytes put down at a place, not yet named, not yet durable. */
 struct qs_stage;
 
@@ -371,7 +374,8 @@ typedef enum qs_code (*qs_list_fn)(void *arg, const struct qs_ref *ref,
 struct qs_store_ops {
 	/*
 	 * Every file of an area, in no order; foreign files are listed too,
-	 * and of what lies beside the areas all is foreign.
+	 * and of what lies beside the areas all is foreign.  What can't be
+	 * read is passed over and is the failure in the end.
 	 */
 	enum qs_code (*list)(void *self, enum qs_area area, qs_list_fn fn,
 		void *arg, struct qs_err *err);
@@ -382,9 +386,21 @@ struct qs_store_ops {
 	enum qs_code (*get)(void *self, const struct qs_ref *ref,
 		uint64_t offset, uint8_t *out, size_t len, size_t *got,
 		struct qs_err *err);
-	/* size of each object, 0 where there is none */
+	/*
+	 * size of each object, 0 where there is none, QS_SIZE_UNKNOWN where
+	 * that can't be told: one folder that can't be read must not cost the
+	 * others.  A get of such an object says why.
+	 */
 	enum qs_code (*have)(void *self, const struct qs_name *names,
 		size_t count, uint64_t *sizes, struct qs_err *err);
+	/*
+	 * Make objects that are there durable under their names, as commit
+	 * does: another process may have been killed before it had.
+	 * QS_ENOTFOUND when one is gone.  A place that is reached through
+	 * somebody who makes durable what he says he has has nothing to do.
+	 */
+	enum qs_code (*settle)(void *self, const struct qs_name *names,
+		size_t count, struct qs_err *err);
 	/*
 	 * Writing an object is stage, (read back to name it), commit.  A stage
 	 * that is never committed leaves nothing under an object's name, not

@@ -103,9 +103,14 @@ qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	if (fd < 0 && errno == ENOENT)
 		return qs_fail(err, QS_ENOTFOUND, "%s %s is missing from %s",
 			word, hex.hex, self->place);
-	if (fd < 0 && errno != ELOOP) /* O_NOFOLLOW met a link */
-		return qs_fail_errno(err, "%s %s: open %s", word, hex.hex,
+	if (fd < 0 && errno != ELOOP) { /* O_NOFOLLOW met a link */
+		(void)qs_fail_errno(err, "%s %s: open %s", word, hex.hex,
 			path.text);
+		/* What lies in the way is no mistake of the caller's. */
+		if (err->code == QS_EINVAL)
+			err->code = QS_EIO;
+		return err->code;
+	}
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		qs_fd_close(&fd);
 		return qs_fail(err, QS_ECORRUPT,
@@ -162,6 +167,7 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 {
 	const struct dir_store *self = arg;
 
+	(void)err;
 	for (size_t i = 0; i < count; i++) {
 		struct qs_ref ref = {.area = QS_AREA_OBJ, .name = names[i]};
 		struct dir_path path = qs_dir_ref_path(&ref);
@@ -172,11 +178,9 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 				&sizes[i]);
 		if (sys == ENOENT) /* brought back just now? */
 			sys = size_of(self, path.text, &sizes[i]);
-		if (sys == 0 || sys == ENOENT)
-			continue;
-		errno = sys;
-		return qs_fail_errno(err, "object %s: look for it at %s",
-			qs_short_name(&names[i]).hex, self->place);
+		/* One that can't be looked at does not hide the others. */
+		if (sys != 0)
+			sizes[i] = sys == ENOENT ? 0 : QS_SIZE_UNKNOWN;
 	}
 	return QS_OK;
 }
@@ -222,6 +226,7 @@ static const struct qs_store_ops dir_ops = {
 	.list = qs_dir_list,
 	.get = dir_get,
 	.have = dir_have,
+	.settle = qs_dir_settle,
 	.stage = qs_dir_stage,
 	.stage_read = qs_dir_stage_read,
 	.commit = qs_dir_commit,

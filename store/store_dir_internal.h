@@ -111,6 +111,8 @@ enum qs_code qs_dir_stage_read(void *self, struct qs_stage *stage,
 enum qs_code qs_dir_commit(void *self, struct qs_stage **stages,
 	const struct qs_name *names, size_t count, struct qs_err *err);
 void qs_dir_discard(void *self, struct qs_stage *stage);
+enum qs_code qs_dir_settle(void *self, const struct qs_name *names,
+	size_t count, struct qs_err *err);
 enum qs_code qs_dir_append(void *self, const struct qs_record *record,
 	struct qs_err *err);
 enum qs_code qs_dir_put_key(void *self, struct qs_span slot,

@@ -17,11 +17,12 @@ struct listing {
 	qs_list_fn fn;
 	void *arg;
 	const struct dir_store *self;
+	bool has_stopped; /* fn has said so */
 };
 
 /* One directory that is being read. */
 struct reading {
-	const struct listing *listing;
+	struct listing *listing;
 	const char *path; /* below the folder */
 	int fd;           /* of stream */
 	uint8_t device[QS_DEVICE_LEN]; /* in the log */
@@ -29,6 +30,15 @@ struct reading {
 
 /* A struct dirent can be 255 bytes of name; area and shard come before. */
 #define FOREIGN_MAX (DIR_PATH_MAX + NAME_MAX + 2)
+
+static enum qs_code
+report(struct listing *listing, const struct qs_ref *ref, struct qs_err *err)
+{
+	enum qs_code rc = listing->fn(listing->arg, ref, err);
+
+	listing->has_stopped = rc != QS_OK;
+	return rc;
+}
 
 static enum qs_code
 open_stream(int at, const char *path, DIR **out, struct qs_err *err)
@@ -51,7 +61,7 @@ open_stream(int at, const char *path, DIR **out, struct qs_err *err)
 
 /* A directory below the folder, whose name alone says little. */
 static enum qs_code
-open_area(const struct listing *listing, const char *path, DIR **out,
+open_area(struct listing *listing, const char *path, DIR **out,
 	struct qs_err *err)
 {
 	if (open_stream(listing->self->fd, path, out, err) == QS_OK)
@@ -137,7 +147,7 @@ report_foreign(const struct reading *reading, const char *name,
 	};
 
 	(void)snprintf(path, sizeof(path), "%s/%s", reading->path, name);
-	return reading->listing->fn(reading->listing->arg, &ref, err);
+	return report(reading->listing, &ref, err);
 }
 
 /* A directory that holds files; whatever else is in it is foreign. */
@@ -145,7 +155,7 @@ static enum qs_code
 report_file(const struct reading *reading, const char *name,
 	struct qs_err *err)
 {
-	const struct listing *listing = reading->listing;
+	struct listing *listing = reading->listing;
 	struct qs_ref ref = {.area = listing->area};
 	struct stat st;
 
@@ -159,11 +169,11 @@ report_file(const struct reading *reading, const char *name,
 	if (!S_ISREG(st.st_mode))
 		return report_foreign(reading, name, err);
 	ref.size = (uint64_t)st.st_size;
-	return listing->fn(listing->arg, &ref, err);
+	return report(listing, &ref, err);
 }
 
 static enum qs_code
-list_files(const struct listing *listing, const char *path,
+list_files(struct listing *listing, const char *path,
 	const uint8_t *device, struct qs_err *err)
 {
 	struct reading reading = {.listing = listing, .path = path};
@@ -189,20 +199,24 @@ list_files(const struct listing *listing, const char *path,
 }
 
 /*
- * "obj" and "log" hold directories of files, named by len bytes in hex.
+/*
+ * "obj" and "log" hold directories of files, named by len bytes in hex.  One
+ * that can't be read does not hide the others; it is what is told in the end.
  * only_foreign: what is beside these, not what is in them.
  */
 static enum qs_code
-list_nested(const struct listing *listing, const char *path, size_t len,
+list_nested(struct listing *listing, const char *path, size_t len,
 	bool only_foreign, struct qs_err *err)
 {
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
 	const struct dirent *entry;
+	struct qs_err first;
 	enum qs_code rc = open_area(listing, path, &stream, err);
 
 	if (rc != QS_OK)
 		return rc;
+	first.code = QS_OK;
 	reading.fd = dirfd(stream);
 	for (;;) {
 		struct dir_path below;
@@ -223,11 +237,15 @@ list_nested(const struct listing *listing, const char *path, size_t len,
 		} else {
 			rc = report_foreign(&reading, entry->d_name, err);
 		}
-		if (rc != QS_OK)
+		if (rc != QS_OK && first.code == QS_OK)
+			first = *err;
+		if (rc != QS_OK && listing->has_stopped)
 			break;
 	}
 	(void)closedir(stream);
-	return rc;
+	if (first.code != QS_OK)
+		*err = first;
+	return first.code != QS_OK ? first.code : rc;
 }
 
 /* Or what belongs to the place: see docs/FORMAT.md, "Layout". */
@@ -240,7 +258,7 @@ is_area(const char *name)
 }
 
 static enum qs_code
-list_beside(const struct listing *listing, struct qs_err *err)
+list_beside(struct listing *listing, struct qs_err *err)
 {
 	struct qs_ref ref = {.area = QS_AREA_BESIDE};
 	DIR *stream = NULL;
@@ -256,7 +274,7 @@ list_beside(const struct listing *listing, struct qs_err *err)
 		if (is_area(entry->d_name))
 			continue;
 		ref.foreign = entry->d_name;
-		rc = listing->fn(listing->arg, &ref, err);
+		rc = report(listing, &ref, err);
 		if (rc != QS_OK)
 			break;
 	}
@@ -269,7 +287,7 @@ qs_dir_list(void *arg, enum qs_area area, qs_list_fn fn, void *fn_arg,
 	struct qs_err *err)
 {
 	struct dir_store *self = arg;
-	struct listing listing = {area, fn, fn_arg, self};
+	struct listing listing = {area, fn, fn_arg, self, false};
 	const char *path = area == QS_AREA_KEYS ? "keys" :
 		area == QS_AREA_LOG ? "log" : "obj";
 	struct stat st;

@@ -136,3 +136,29 @@ qs_dir_commit(void *arg, struct qs_stage **stages, const struct qs_name *names,
 		return qs_dir_write_failed(self, "save objects", err);
 	return QS_OK;
 }
+
+enum qs_code
+qs_dir_settle(void *arg, const struct qs_name *names, size_t count,
+	struct qs_err *err)
+{
+	const struct dir_store *self = arg;
+	bool shards[256] = {false};
+	enum qs_code rc = QS_OK;
+
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		struct qs_ref ref = {.area = QS_AREA_OBJ, .name = names[i]};
+		int fd = -1;
+
+		rc = qs_dir_open_ref(self, &ref, &fd, err);
+		if (rc == QS_OK)
+			rc = qs_fd_sync(fd, err);
+		qs_fd_close(&fd);
+		shards[names[i].b[0]] = true;
+	}
+	if (rc == QS_OK && count > 0)
+		rc = sync_shards(self, shards, err);
+	if (rc != QS_OK)
+		return qs_fail_while(err, "make objects durable at %s",
+			self->place);
+	return QS_OK;
+}

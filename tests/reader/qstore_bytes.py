@@ -189,11 +189,11 @@ class Node:
 def parse_node(reader):
     node, start = Node(), reader.at
     size = reader.number("I")
-    node.type, zero, node.mode, node.uid, node.gid, node.mtime, node.size, \
+    node.type, flags, node.mode, node.uid, node.gid, node.mtime, node.size, \
         node.group, node.links, major, minor, name_len, target_len, user_len, \
         group_len, xattr_count, xattr_len, node.depth, zeros, refs = \
         reader.unpack("BBHIIqQQIIIHHBBHIB3sI")
-    need(zero == 0 and not any(zeros) and FILE <= node.type <= SOCKET and
+    need(flags <= (node.type == DIR) and not any(zeros) and FILE <= node.type <= SOCKET and
          node.mode <= 0o7777 and node.links >= 1, "a wrong tree entry")
     need(size == 72 + name_len + target_len + user_len + group_len +
          xattr_len + 40 * refs, "a tree entry's lengths do not add up")

@@ -36,6 +36,7 @@ class Folder:
         self.k_id = [b2b(32, self.ds, b"cid", bytes([d])) for d in range(256)]
         self.places = collections.defaultdict(list)  # chunk id: [Place]
         self.known = set()                           # names of packs
+        self.has_strays = False                      # were looked for
         self.objects = collections.OrderedDict()     # a few, whole
         self.frames = collections.OrderedDict()      # a few, opened
         self.snapshots, self.notes, self.covers = [], [], {}
@@ -249,7 +250,8 @@ class Folder:
 
     def build_index(self):
         # Index chunks first, each by way of its pack's own directory; then
-        # whatever they do not cover.  Packs that no record lists are left.
+        # whatever they do not cover.  Packs that neither a record nor a
+        # device's cover lists are left: see find_strays.
         for cover, direct in self.covers.values():
             for name in direct:
                 self.adopt(name)
@@ -263,7 +265,7 @@ class Folder:
             self.adopt(name)
 
     def adopt(self, name):
-        if name in self.known or name not in self.listed:
+        if name in self.known:
             return
         self.known.add(name)
         try:
@@ -272,6 +274,23 @@ class Folder:
         except (Damage, OSError) as why:
             if name not in self.retired:  # then it may be gone
                 warn("object %s: %s" % (name.hex()[:16], why))
+
+    def find_strays(self):
+        """Objects that nobody lists: the last place to look for a chunk."""
+        if self.has_strays:
+            return
+        self.has_strays = True
+        for top, _, entries in os.walk(os.path.join(self.path, "obj")):
+            for entry in entries:
+                if not re.fullmatch("[0-9a-f]{64}", entry) or \
+                        os.path.basename(top) != entry[:2] or \
+                        bytes.fromhex(entry) in self.known:
+                    continue
+                name = bytes.fromhex(entry)
+                try:
+                    self.add_pack(name, *self.open_object(name)[2])
+                except (Damage, OSError):
+                    pass
 
     def add_pack(self, name, frames, chunks):
         for cid, frame, off, size in chunks:
@@ -287,7 +306,7 @@ class Folder:
             need(frames <= 65536 and chunks <= 65536, "counts too large")
             found = parse_directory(reader.take(16 * frames + 48 * chunks),
                                     frames, chunks, None)
-            if name in self.listed and name not in self.known:
+            if name not in self.known:
                 self.known.add(name)
                 self.add_pack(name, *found)
         need(reader.at == len(data), "bytes behind the end")
@@ -361,7 +380,14 @@ class Folder:
 
     def chunk(self, cid, kind, size=None):
         """A chunk's bytes; from the first of its packs that has it whole."""
-        trouble = Damage("chunk %s is in no known pack" % cid.hex()[:16])
+        try:
+            return self.known_chunk(cid, kind, size)
+        except Damage:
+            self.find_strays()
+            return self.known_chunk(cid, kind, size)
+
+    def known_chunk(self, cid, kind, size):
+        trouble = Damage("chunk %s is in no known object" % cid.hex()[:16])
         for place in self.places.get(cid, ()):
             try:
                 need(place.frame.kind == kind, "a chunk of another kind")

@@ -29,8 +29,9 @@ HEADS = {
 #   references (1, 1000), a hole of 2^40, (2, 2^22).
 # entry_folder: "sub", 0755, 1000:100, mtime 1 ns, 3 links, depth 1,
 #   references (3, 5000), (4, 60).  entry_link: "to", symlink 0777, target
-#   "../sub".  Links 1 where not said.
-# tree_all: the five, as they stand here; tree_empty: without entries.
+#   "../sub".  entry_partial: "unread", folder 0700, not all of it saved.
+#   Links 1 where not said.
+# tree_all: the six, as they stand here; tree_empty: without entries.
 """,
     "content": """\
 # Known answers of snapshot/: contents and their list chunks.  Made by
@@ -92,13 +93,13 @@ FILE, DIR, SYMLINK, FIFO, CHARDEV, BLOCKDEV, SOCKET = range(1, 8)
 
 def entry(kind, label, mode, uid=0, gid=0, user=b"", group=b"", mtime=0,
           link_group=0, links=1, rdev=(0, 0), target=b"", xattrs=(), depth=0,
-          refs=()):
+          refs=(), flags=0):
     attrs = b"".join(struct.pack("<HI", len(key), len(value)) + key + value
                      for key, value in sorted(xattrs))
     size = sum(struct.unpack("<Q", r[32:])[0] for r in refs)
     rest = label + user + group + target + attrs + b"".join(refs)
     return struct.pack(
-        "<IBBHIIqQQIIIHHBBHIB3sI", 72 + len(rest), kind, 0, mode, uid, gid,
+        "<IBBHIIqQQIIIHHBBHIB3sI", 72 + len(rest), kind, flags, mode, uid, gid,
         mtime, size, link_group, links, *rdev, len(label), len(target),
         len(user), len(group), len(xattrs), len(attrs), depth, bytes(3),
         len(refs)) + rest
@@ -123,6 +124,7 @@ def tree_vectors():
             DIR, b"sub", 0o755, 1000, 100, mtime=1, links=3, depth=1,
             refs=[ref(b"\3" * 32, 5000), ref(b"\4" * 32, 60)]),
         "entry_link": entry(SYMLINK, b"to", 0o777, target=b"../sub"),
+        "entry_partial": entry(DIR, b"unread", 0o700, flags=1),
     }
     yield from entries.items()
     for which, chunk in (("tree_all", tree_chunk(list(entries.values()))),

@@ -154,6 +154,20 @@ have_gives_sizes(void **state)
 }
 
 static void
+what_is_there_can_be_settled(void **state)
+{
+	struct suite_case *it = *state;
+	struct qs_name names[3];
+	struct qs_err err;
+
+	save(it->store, 0, 3, names);
+	help_ok(it->store->ops->settle(it->store->self, names, 3, &err), &err);
+	help_ok(it->store->ops->settle(it->store->self, NULL, 0, &err), &err);
+	for (unsigned i = 0; i < 3; i++)
+		check_object(it->store, i, &names[i]);
+}
+
+static void
 slices_end_at_the_objects_end(void **state)
 {
 	struct suite_case *it = *state;
@@ -360,6 +374,7 @@ store_suite_run_objects(const struct store_suite *suite)
 		SUITE_CASE(a_new_store_is_empty),
 		SUITE_CASE(objects_come_back_under_their_names),
 		SUITE_CASE(have_gives_sizes),
+		SUITE_CASE(what_is_there_can_be_settled),
 		SUITE_CASE(slices_end_at_the_objects_end),
 		SUITE_CASE(parts_of_slices_are_refused),
 		SUITE_CASE(a_missing_object_is_named),

@@ -165,28 +165,81 @@ damaged_index_chunk_costs_nothing_but_time(void **state)
 	qs_folder_close(b);
 }
 
+static struct qs_buf
+all_unlogged(struct qs_folder *folder)
+{
+	struct qs_buf names = {0};
+
+	OK(qs_index_each_unlogged(qs_folder_index(folder), qs_names_collect,
+		&names, &err));
+	return names;
+}
+
+/* The public body that lists a pack may be lost: its device says it twice. */
 static void
-pack_that_no_record_lists_is_not_trusted(void **state)
+pack_in_a_cover_is_taken_in_and_listed_again(void **state)
 {
 	struct rig *rig = (struct rig *)*state;
 	struct qs_folder *a = rig_open(rig, "a"), *b;
 	struct qs_payload payload = rig_payload(DAY, NULL);
-	struct qs_name names[2], listed, record;
+	struct qs_name names[4], listed, record;
+	struct qs_buf unlogged;
 
-	names[0] = rig_pack(a, 1, true);
-	names[1] = rig_pack(a, 2, true);
+	for (unsigned i = 0; i < 4; i++)
+		names[i] = rig_pack(a, i + 1, true);
 	payload.cover.indexes = calloc(1, sizeof(struct qs_index_at));
 	payload.cover.index_count = 1;
 	listed = rig_index_pack(a, names, 2, payload.cover.indexes);
+	payload.cover.direct = calloc(1, sizeof(struct qs_name));
+	payload.cover.direct[0] = names[2];
+	payload.cover.direct_count = 1;
 	(void)rig_save(a, DAY, &names[0], 1);
 	OK(qs_folder_append(a, &payload, &listed, 1, &record, &err));
 	qs_payload_clear(&payload);
 	qs_folder_close(a);
 	b = rig_open(rig, "b");
-	assert_true(rig_knows(b, 1));
-	assert_false(rig_knows(b, 2));
-	qs_folder_close(b);
+	assert_true(rig_knows(b, 1) && rig_knows(b, 2) && rig_knows(b, 3));
+	assert_false(rig_knows(b, 4)); /* nobody has signed for it */
 	rig_quiet(rig);
+	unlogged = all_unlogged(b);
+	assert_int_equal(unlogged.len, 2 * sizeof(*names));
+	assert_int_equal(qs_names_sort(names + 1, 2), 2);
+	assert_int_equal(qs_names_sort((struct qs_name *)unlogged.data, 2), 2);
+	assert_memory_equal(unlogged.data, names + 1, unlogged.len);
+	qs_buf_clear(&unlogged);
+	/* As known as any other from now on. */
+	(void)rig_save(b, 2 * DAY, names + 1, 2);
+	unlogged = all_unlogged(b);
+	assert_int_equal(unlogged.len, 0);
+	qs_buf_clear(&unlogged);
+	qs_folder_close(b);
+	b = rig_open(rig, "c");
+	assert_true(rig_knows(b, 2) && rig_knows(b, 3));
+	unlogged = all_unlogged(b);
+	assert_int_equal(unlogged.len, 0);
+	qs_buf_clear(&unlogged);
+	qs_folder_close(b);
+}
+
+/* Where a cover is read to be merged, nothing is taken in on the way. */
+static void
+reading_an_index_chunk_takes_nothing_in(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_index_at at = {0};
+	struct qs_index_counts counts;
+	struct qs_name name = rig_pack(a, 1, true), *names;
+	size_t count;
+
+	(void)rig_index_pack(a, &name, 1, &at);
+	qs_folder_close(a);
+	b = rig_open(rig, "b");
+	assert_int_equal(qs_index_chunk_names(b, &at, &names, &count, &err),
+		QS_ENOTFOUND);
+	OK(qs_index_count(qs_folder_index(b), &counts, &err));
+	assert_int_equal(counts.packs, 0);
+	qs_folder_close(b);
 }
 
 static void
@@ -256,6 +309,41 @@ missing_pack_is_told_until_it_is_back(void **state)
 }
 
 static void
+folder_of_objects_that_cannot_be_read_costs_only_them(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b;
+	struct qs_name names[2], away;
+	char line[256];
+	unsigned n = 2;
+
+	names[0] = away = rig_pack(a, 1, true);
+	/* In another shard. */
+	do {
+		names[1] = rig_pack(a, n, false);
+	} while (names[1].b[0] == away.b[0] && ++n < 256);
+	(void)rig_save(a, DAY, names, 2);
+	qs_folder_close(a);
+	(void)snprintf(line, sizeof(line), "cd store/*/obj && mv %02x away && "
+		"touch %02x", away.b[0], away.b[0]);
+	rig_sh(rig, line);
+	for (int i = 0; i < 2; i++) {
+		b = rig_open(rig, "b");
+		rig_told(rig, QS_ENOTFOUND, "Not a directory");
+		assert_false(rig_knows(b, 1));
+		assert_true(rig_knows(b, n));
+		qs_folder_close(b);
+	}
+	(void)snprintf(line, sizeof(line), "cd store/*/obj && rm %02x && "
+		"mv away %02x", away.b[0], away.b[0]);
+	rig_sh(rig, line);
+	b = rig_open(rig, "b");
+	rig_quiet(rig);
+	assert_true(rig_knows(b, 1));
+	qs_folder_close(b);
+}
+
+static void
 damaged_pack_costs_only_itself(void **state)
 {
 	struct rig *rig = (struct rig *)*state;
@@ -271,9 +359,11 @@ damaged_pack_costs_only_itself(void **state)
 	rig_told(rig, QS_ENOTFOUND, "object ");
 	assert_false(rig_knows(b, 1));
 	assert_true(rig_knows(b, 2));
-	assert_int_equal(qs_folder_adopt_pack(b, &first, &err), QS_ECORRUPT);
+	assert_int_equal(qs_folder_adopt_sized(b, &first, QS_PACK_MIN, &err),
+		QS_ECORRUPT);
 	memset(first.b, 0, 32);
-	assert_int_equal(qs_folder_adopt_pack(b, &first, &err), QS_ENOTFOUND);
+	assert_int_equal(qs_folder_adopt_sized(b, &first, QS_PACK_MIN, &err),
+		QS_ENOTFOUND);
 	qs_folder_close(b);
 }
 
@@ -305,6 +395,51 @@ killed_runs_packs_are_adopted_and_logged_next(void **state)
 	assert_int_equal(found.len, 0);
 	qs_buf_clear(&found);
 	qs_folder_close(a);
+}
+
+static size_t settled;
+
+static enum qs_code
+count_settled(void *self, const struct qs_name *names, size_t count,
+	struct qs_err *fault)
+{
+	(void)self;
+	(void)names;
+	settled += count;
+	return settled > 1 ? QS_OK : qs_fail(fault, QS_EIO, "a bad disk");
+}
+
+/* What is taken over from a killed run is made durable before it is listed. */
+static void
+killed_runs_packs_are_settled_before_they_are_listed(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a");
+	struct qs_name name = rig_pack(a, 1, false);
+	struct qs_store_ops ops = *a->store->ops;
+	const struct qs_store_ops *own = a->store->ops;
+	struct qs_buf unlogged;
+
+	ops.settle = count_settled;
+	a->store->ops = &ops;
+	settled = 0;
+	OK(qs_index_pending_add(qs_folder_index(a), &name, 1, &err));
+	OK(qs_folder_adopt_pending(a, &err));
+	rig_told(rig, QS_EIO, "a bad disk");
+	assert_false(rig_knows(a, 1));
+	unlogged = all_unlogged(a);
+	assert_int_equal(unlogged.len, 0);
+	qs_buf_clear(&unlogged);
+	/* Nothing is forgotten of it. */
+	OK(qs_folder_adopt_pending(a, &err));
+	assert_int_equal(settled, 2);
+	assert_true(rig_knows(a, 1));
+	unlogged = all_unlogged(a);
+	assert_int_equal(unlogged.len, 32);
+	qs_buf_clear(&unlogged);
+	a->store->ops = own;
+	qs_folder_close(a);
+	rig_quiet(rig);
 }
 
 static void
@@ -481,11 +616,14 @@ main(void)
 		RIG_TEST(index_rebuilt_from_nothing_is_the_same),
 		RIG_TEST(index_chunk_saves_reading_directories),
 		RIG_TEST(damaged_index_chunk_costs_nothing_but_time),
-		RIG_TEST(pack_that_no_record_lists_is_not_trusted),
+		RIG_TEST(pack_in_a_cover_is_taken_in_and_listed_again),
+		RIG_TEST(reading_an_index_chunk_takes_nothing_in),
 		RIG_TEST(index_chunk_with_a_wrong_size_is_not_believed),
 		RIG_TEST(missing_pack_is_told_until_it_is_back),
+		RIG_TEST(folder_of_objects_that_cannot_be_read_costs_only_them),
 		RIG_TEST(damaged_pack_costs_only_itself),
 		RIG_TEST(killed_runs_packs_are_adopted_and_logged_next),
+		RIG_TEST(killed_runs_packs_are_settled_before_they_are_listed),
 		RIG_TEST(names_logged_by_a_lost_process_are_not_logged_twice),
 		RIG_TEST(unlogged_pack_that_is_back_is_still_to_be_logged),
 		RIG_TEST(retired_pack_is_forgotten_until_listed_again),

@@ -122,7 +122,10 @@ trees_are_these_bytes(void **state)
 	node = (struct qs_node){.type = QS_NODE_SYMLINK, .mode = 0777,
 		.links = 1, .name = text("to"), .target = text("../sub")};
 	add_entry(&tree, "entry_link", &node);
-	tree_matches("tree_all", "tree_all_id", 5, &tree);
+	node = (struct qs_node){.type = QS_NODE_DIR, .is_partial = true,
+		.mode = 0700, .links = 1, .name = text("unread")};
+	add_entry(&tree, "entry_partial", &node);
+	tree_matches("tree_all", "tree_all_id", 6, &tree);
 	qs_buf_clear(&xattrs);
 	qs_buf_clear(&tree);
 }

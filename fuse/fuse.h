@@ -33,7 +33,9 @@ struct qs_mount_options {
 	const char *subpath; /* within the snapshot; "" or NULL: all of it */
 	struct qs_filter filter;
 	enum qs_mount_owner owner;
-	bool allow_other;   /* other users may look, as the modes allow */
+	/* Other users may look, as modes and ACLs allow; where the owner is
+	 * the mounter, only as they allow everybody. */
+	bool allow_other;
 	size_t cache_bytes; /* 0: QS_MOUNT_CACHE */
 	/* Seconds after which a store that does not answer costs an EIO; 0:
 	 * QS_MOUNT_TIMEOUT. */

@@ -64,7 +64,7 @@ check_parents(struct mount *mount, const struct qs_content *root,
 		*slash = '\0';
 		rc = qs_tree_find(mount->source, root, path, &bytes, &node,
 			err);
-		if (rc == QS_OK && (node.mode & 01) == 0)
+		if (rc == QS_OK && (mount_mode_least(&node) & 01) == 0)
 			rc = qs_fail(err, QS_EINVAL, "--allow-other: %s is not "
 				"open to others, so nothing below it is shown "
 				"to them by itself", path);

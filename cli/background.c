@@ -2,10 +2,13 @@
 /*
  * A command that goes on in the background.  It forks first, before there are
  * threads, keys or an open index; the process that stays in front waits until
- * the other one says that it is ready, or ends as that one did.
+ * the other one says that it is ready, or ends as that one did; an interruption
+ * is passed on.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -32,20 +35,47 @@ relock(struct qs_cli_secret *secret, struct qs_err *err)
 	return QS_OK;
 }
 
+/* Who interrupts the one in front means the one that works. */
+static void
+pass_on(pid_t child, bool *is_passed_on)
+{
+	if (!qs_cli_interrupted() || *is_passed_on)
+		return;
+	*is_passed_on = true;
+	(void)kill(child, SIGTERM);
+}
+
 static _Noreturn void
 wait_for(pid_t child, int fd)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct pollfd end = {.fd = fd, .events = POLLIN};
+	sigset_t blocked, old;
+	bool is_passed_on = false;
 	char byte;
 	int status = 0;
 	ssize_t n;
 
+	/* Open to signals only while it waits: none comes in between. */
+	(void)sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaddset(&blocked, numbers[i]);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &old);
+	do
+		pass_on(child, &is_passed_on);
+	while (ppoll(&end, 1, NULL, &old) < 0 && errno == EINTR);
 	do
 		n = read(fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
-	if (n == 1)
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	pass_on(child, &is_passed_on);
+	if (n == 1 && !is_passed_on)
 		_exit(0);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
+	/* Ready at the same moment: it was unmounted, which is no failure. */
+	if (is_passed_on && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		_exit(130);
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 

@@ -97,6 +97,7 @@ run(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	struct mounting mounting = {cli, NULL, -1};
 	struct qs_mount_options out = {.ready = on_ready,
 		.ready_arg = &mounting, .give_up = on_give_up,
+		.progress = qs_cli_progress(),
 		.trouble = qs_cli_trouble,
 		.trouble_arg = cli};
 	struct qs_folder *folder = NULL;

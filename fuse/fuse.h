@@ -33,11 +33,15 @@ struct qs_mount_options {
 	const char *subpath; /* within the snapshot; "" or NULL: all of it */
 	struct qs_filter filter;
 	enum qs_mount_owner owner;
-	bool allow_other;   /* other users may look, as the modes allow */
+	/* Other users may look, as modes and ACLs allow; where the owner is
+	 * the mounter, only as they allow everybody. */
+	bool allow_other;
 	size_t cache_bytes; /* 0: QS_MOUNT_CACHE */
 	/* Seconds after which a store that does not answer costs an EIO; 0:
 	 * QS_MOUNT_TIMEOUT. */
 	unsigned timeout_s;
+	/* Only cancel is looked at, until it is mounted; may be NULL. */
+	struct qs_progress *progress;
 	/* Called once it can be looked into; may be NULL. */
 	void (*ready)(void *arg);
 	void *ready_arg;
@@ -59,8 +63,9 @@ struct qs_mount_options {
 /*
  * Mount and serve until SIGINT, SIGTERM, SIGHUP or an unmount from outside;
  * for that time the process' handlers of these signals are replaced.
- * QS_EINVAL for a bad mount point, QS_EIO when mounting is refused; QS_OK when
- * it was unmounted.  The folder may have been reloaded: snapshots borrowed from
+ * QS_EINVAL for a bad mount point, QS_EIO when mounting is refused,
+ * QS_ECANCELED when it was interrupted before it was ready; QS_OK when it was
+ * unmounted.  The folder may have been reloaded: snapshots borrowed from
  * it are gone.
  */
 QS_MUST_CHECK enum qs_code qs_mount(struct qs_folder *folder,

@@ -2,6 +2,7 @@
 /* mount: set up, serve, take down. */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -64,7 +65,7 @@ check_parents(struct mount *mount, const struct qs_content *root,
 		*slash = '\0';
 		rc = qs_tree_find(mount->source, root, path, &bytes, &node,
 			err);
-		if (rc == QS_OK && (node.mode & 01) == 0)
+		if (rc == QS_OK && (mount_mode_least(&node) & 01) == 0)
 			rc = qs_fail(err, QS_EINVAL, "--allow-other: %s is not "
 				"open to others, so nothing below it is shown "
 				"to them by itself", path);
@@ -189,15 +190,58 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
+/*
+ * From before it is mounted until libfuse's handlers are set, and again from
+ * the loop's end until it is unmounted, signals wait: handled in between they
+ * would be lost, or the end of a process that leaves its mount behind.
+ */
+static void
+block_signals(sigset_t *old)
+{
+	sigset_t blocked;
+
+	(void)sigemptyset(&blocked);
+	for (size_t i = 0; i < SIGNALS; i++)
+		(void)sigaddset(&blocked, signals[i]);
+	(void)pthread_sigmask(SIG_BLOCK, &blocked, old);
+}
+
+/* Signals are blocked, but for the loop's time. */
+static enum qs_code
+run_loop(struct mount *mount, struct fuse_loop_config *config,
+	const sigset_t *mask, struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+	sigset_t unused;
+	int result;
+
+	(void)pthread_sigmask(SIG_SETMASK, mask, NULL);
+	/* By one that has waited until now. */
+	if (fuse_session_exited(mount->session)) {
+		rc = qs_fail(err, QS_ECANCELED, "interrupted");
+	} else {
+		if (mount->options.ready != NULL)
+			mount->options.ready(mount->options.ready_arg);
+		result = fuse_session_loop_mt(mount->session, config);
+		/* Above 0: the signal that ended it, as was asked for. */
+		if (result < 0) {
+			errno = -result;
+			rc = qs_fail_errno(err, "%s: serving the mount",
+				mount->options.dir);
+		}
+	}
+	block_signals(&unused);
+	return rc;
+}
+
 /* libfuse's handlers end the loop; they are only set over the default. */
 static enum qs_code
-loop(struct mount *mount, struct qs_err *err)
+loop(struct mount *mount, const sigset_t *mask, struct qs_err *err)
 {
 	struct sigaction old[SIGNALS];
 	const struct sigaction plain = {.sa_handler = SIG_DFL};
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	enum qs_code rc = QS_OK;
-	int result;
+	enum qs_code rc;
 
 	if (config == NULL)
 		return qs_fail_nomem(err, "mounting");
@@ -209,15 +253,7 @@ loop(struct mount *mount, struct qs_err *err)
 	if (fuse_set_signal_handlers(mount->session) != 0) {
 		rc = qs_fail(err, QS_EIO, "mounting: signals can't be set up");
 	} else {
-		if (mount->options.ready != NULL)
-			mount->options.ready(mount->options.ready_arg);
-		result = fuse_session_loop_mt(mount->session, config);
-		/* Above 0: the signal that ended it, as was asked for. */
-		if (result < 0) {
-			errno = -result;
-			rc = qs_fail_errno(err, "%s: serving the mount",
-				mount->options.dir);
-		}
+		rc = run_loop(mount, config, mask, err);
 		fuse_remove_signal_handlers(mount->session);
 	}
 	for (size_t i = 0; i < SIGNALS; i++)
@@ -226,27 +262,21 @@ loop(struct mount *mount, struct qs_err *err)
 	return rc;
 }
 
+/* Signals are blocked; mask is what they were before, and are at the end. */
 static enum qs_code
-serve(struct mount *mount, struct qs_err *err)
+serve_mounted(struct mount *mount, const sigset_t *mask, struct qs_err *err)
 {
-	enum qs_code rc = session_new(mount, err);
-
-	if (rc != QS_OK)
-		return rc;
-	if (fuse_session_mount(mount->session, mount->options.dir) != 0) {
-		rc = fail_fuse(mount, err);
-		fuse_session_destroy(mount->session);
-		return rc;
-	}
-	rc = mount_told_new(mount->options.trouble,
+	enum qs_code rc = mount_told_new(mount->options.trouble,
 		mount->options.trouble_arg, &mount->told, err);
+
 	if (rc == QS_OK)
 		rc = mount_watch_new(mount, &mount->watch, err);
 	if (rc == QS_OK)
 		rc = mount_ahead_new(mount, &mount->ahead, err);
 	if (rc == QS_OK)
-		rc = loop(mount, err);
+		rc = loop(mount, mask, err);
 	fuse_session_unmount(mount->session);
+	(void)pthread_sigmask(SIG_SETMASK, mask, NULL);
 	/* The watch goes last: any of the others may hang. */
 	if (mount->watch != NULL)
 		mount_watch_end(mount->watch);
@@ -254,6 +284,27 @@ serve(struct mount *mount, struct qs_err *err)
 	mount_told_end(mount->told);
 	mount_watch_free(mount->watch);
 	mount_told_free(mount->told);
+	return rc;
+}
+
+static enum qs_code
+serve(struct mount *mount, struct qs_err *err)
+{
+	struct qs_progress *progress = mount->options.progress;
+	sigset_t mask;
+	enum qs_code rc = session_new(mount, err);
+
+	if (rc != QS_OK)
+		return rc;
+	block_signals(&mask);
+	if (progress != NULL && atomic_load(&progress->cancel))
+		rc = qs_fail(err, QS_ECANCELED, "interrupted");
+	else if (fuse_session_mount(mount->session, mount->options.dir) != 0)
+		rc = fail_fuse(mount, err);
+	if (rc == QS_OK)
+		rc = serve_mounted(mount, &mask, err);
+	else
+		(void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	fuse_session_destroy(mount->session);
 	return rc;
 }

@@ -11,6 +11,11 @@
  */
 #define BLOCKS 1024
 
+/* As the kernel gives the attribute: a version, then tag, rights, id ... */
+#define ACL_VERSION 2
+#define ACL_HEAD 4
+#define ACL_ENTRY 8
+
 struct mount_blocks {
 	pthread_mutex_t lock;
 	struct {
@@ -144,6 +149,40 @@ set_times(struct stat *out, int64_t ns)
 	out->st_atim = out->st_ctim = out->st_mtim;
 }
 
+/* What all entries of an ACL allow, as a mode's last digit; 0: it is none. */
+static uint32_t
+acl_least(struct qs_span acl)
+{
+	uint32_t least = 07;
+
+	if (acl.len < ACL_HEAD || (acl.len - ACL_HEAD) % ACL_ENTRY != 0 ||
+	    qs_load32(acl.data) != ACL_VERSION)
+		return 0;
+	for (size_t at = ACL_HEAD; at < acl.len; at += ACL_ENTRY)
+		least &= qs_load16(acl.data + at + 2);
+	return least;
+}
+
+/*
+ * Once the owner is another one nobody can tell whom the mode's digits and the
+ * ACL's entries were for, so what is left is what none of them denies.  An
+ * ACL's mask is one of its entries: it need not be applied to the others.
+ */
+uint32_t
+mount_mode_least(const struct qs_node *node)
+{
+	static const char acl_name[] = "system.posix_acl_access";
+	uint32_t least = node->mode >> 6 & node->mode >> 3 & node->mode & 07;
+	struct qs_span at = node->xattrs, name, value;
+
+	while (qs_xattr_next(&at, &name, &value)) {
+		if (name.len == sizeof(acl_name) - 1 &&
+		    memcmp(name.data, acl_name, name.len) == 0)
+			least &= acl_least(value);
+	}
+	return least;
+}
+
 void
 mount_attr_node(struct mount *mount, const struct mount_dir *dir,
 	const struct qs_node *node, struct stat *out)
@@ -151,6 +190,9 @@ mount_attr_node(struct mount *mount, const struct mount_dir *dir,
 	memset(out, 0, sizeof(*out));
 	out->st_ino = node_ino(dir, node);
 	out->st_mode = qs_node_bits(node->type) | node->mode;
+	if (mount->is_least_shown)
+		out->st_mode = (out->st_mode & ~077U) |
+			mount_mode_least(node) * 011;
 	out->st_nlink = node->links;
 	out->st_uid = mount->is_owner_stored ? node->uid : mount->uid;
 	out->st_gid = mount->is_owner_stored ? node->gid : mount->gid;

@@ -192,6 +192,8 @@ struct mount {
 	uid_t uid;
 	gid_t gid;
 	bool is_owner_stored;
+	/* To others, as owners and ACLs that would tell them apart are gone. */
+	bool is_least_shown;
 	struct fuse_session *session;
 	struct mount_dirs *dirs;
 	struct mount_views *views; /* NULL: one tree */
@@ -264,6 +266,8 @@ QS_MUST_CHECK enum qs_code mount_blocks_new(struct mount_blocks **out,
 void mount_blocks_free(struct mount_blocks *blocks);
 void mount_attr_node(struct mount *mount, const struct mount_dir *dir,
 	const struct qs_node *node, struct stat *out);
+/* What anybody could do with it, whoever he is; as a mode's last digit. */
+uint32_t mount_mode_least(const struct qs_node *node);
 void mount_attr_plain(struct mount *mount, const struct mount_dir *dir,
 	int64_t time_ns, struct stat *out);
 

@@ -26,6 +26,8 @@ op_init(void *userdata, struct fuse_conn_info *conn)
 	/* With other people's ids the kernel applies ACLs, else nobody. */
 	if (mount->options.allow_other && mount->is_owner_stored)
 		conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
+	mount->is_least_shown = mount->options.allow_other &&
+		(conn->want & FUSE_CAP_POSIX_ACL) == 0;
 	mount->has_no_open =
 		(conn->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
 	mount->has_no_opendir =

@@ -63,6 +63,51 @@ expect 1 as cat mnt/latest/src/docs/file1
 expect 0 q umount mnt
 unmount=()
 
+# Owners replaced: nobody gets more than everybody had.
+if command -v setfacl >/dev/null; then
+	mkdir shared shared/dir
+	for file in named denied group grouped open dir/file; do
+		echo text >"shared/$file"
+	done
+	chown -R 2001:100 shared
+	chmod 600 shared/named
+	chmod 644 shared/denied
+	chmod 640 shared/group
+	chmod 604 shared/grouped
+	if setfacl -m u:2002:rw shared/named 2>/dev/null; then
+		setfacl -m u:2003:--- shared/denied
+		setfacl -m g:2003:--x shared/dir
+		expect 0 q snapshot shared
+		expect 0 q mount --allow-other --owner mine mnt
+		unmount+=("$work/mnt")
+		look() { # UID GID FILE
+			setpriv --reuid "$1" --regid "$2" --clear-groups \
+				cat "mnt/latest/shared/$3"
+		}
+		for file in named group; do
+			expect 1 look 2004 0 $file
+			says 'Permission denied'
+		done
+		expect 1 look 2003 2003 denied
+		says 'Permission denied'
+		expect 1 look 2003 100 grouped
+		says 'Permission denied'
+		expect 0 look 2004 0 open
+		expect 0 look 2004 2004 dir/file
+		expect 0 look 0 0 named
+		expect 2 setpriv --reuid 2003 --regid 2003 --clear-groups \
+			ls mnt/latest/shared/dir
+		expect 0 q umount mnt
+		unmount=()
+		# What is above is not shown, so it must have let everybody pass.
+		setfacl -m u:2003:--- shared/dir
+		mkdir shared/dir/sub
+		expect 0 q snapshot shared
+		expect 1 q mount --allow-other --snapshot latest:/shared/dir/sub mnt
+		says 'not open to others'
+	fi
+fi
+
 # Also when only what is below a closed folder is shown.
 mkdir -m 700 src/priv
 mkdir src/priv/sub

@@ -7,14 +7,15 @@
  *   QS_FAULT=OP:N+       the N-th and all later ones fail
  *   QS_FAULT=kill:OP:N   SIGKILL in place of the N-th OP
  *   QS_FAULT=hang:OP:N+  the N-th and all later ones never come back
+ *   QS_FAULT=term:OP:N   SIGTERM right before the N-th OP, which goes on
  *   QS_FAULT_WHEN=FILE   nothing of this before FILE exists
  *   QS_FAULT_COUNT=FILE  at exit, one line "OP COUNT" for each kind
  *   QS_FAULT_SYNCED=FILE a line with the path of each fsync that is called
  *
  * OP is write (write, pwrite: ENOSPC), fsync (fsync, fdatasync: EIO), link
  * (link, linkat, rename, renameat, renameat2: EIO), malloc (malloc, calloc,
- * realloc: ENOMEM), read (read, pread: EIO), pread (that alone), or any, which
- * counts write, fsync and link together.  Standard input, output and error are
+ * realloc: ENOMEM), read (read, pread: EIO), pread (that alone), mount (statvfs,
+ * mount: EIO), or any, which counts write, fsync and link together.  Standard input, output and error are
  * left alone: what a program says is no part of what it stores.
  */
 #include <dlfcn.h>
@@ -26,26 +27,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 enum op {
-	OP_WRITE, OP_FSYNC, OP_LINK, OP_MALLOC, OP_READ, OP_PREAD, OP_ANY,
-	OP_COUNT
+	OP_WRITE, OP_FSYNC, OP_LINK, OP_MALLOC, OP_READ, OP_PREAD, OP_MOUNT,
+	OP_ANY, OP_COUNT
 };
 
 static const char *const names[OP_COUNT] = {
-	"write", "fsync", "link", "malloc", "read", "pread", "any"
+	"write", "fsync", "link", "malloc", "read", "pread", "mount",
+	"any"
 };
 static const int errors[OP_COUNT] = {
-	ENOSPC, EIO, EIO, ENOMEM, EIO, EIO, EIO
+	ENOSPC, EIO, EIO, ENOMEM, EIO, EIO, EIO, EIO
 };
 
 /* Set before main() by the constructor, then only the counters change. */
 static enum op chosen = OP_COUNT;
 static unsigned long when;
-static bool for_good, kills, hangs;
+static bool for_good, kills, hangs, terminates;
 static const char *gate; /* a path, or NULL */
 static atomic_ulong counts[OP_COUNT];
 
@@ -58,7 +62,7 @@ static void
 bad_words(void)
 {
 	static const char text[] =
-		"fault: QS_FAULT is not [kill:|hang:]OP:N[+]\n";
+		"fault: QS_FAULT is not [kill:|hang:|term:]OP:N[+]\n";
 
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
 	_exit(99);
@@ -77,6 +81,9 @@ read_plan(void)
 		text += 5;
 	} else if (strncmp(text, "hang:", 5) == 0) {
 		hangs = true;
+		text += 5;
+	} else if (strncmp(text, "term:", 5) == 0) {
+		terminates = true;
 		text += 5;
 	}
 	gate = getenv("QS_FAULT_WHEN");
@@ -127,6 +134,10 @@ one_fails(enum op op)
 		return false;
 	if (kills)
 		(void)kill(getpid(), SIGKILL);
+	if (terminates) {
+		(void)kill(getpid(), SIGTERM);
+		return false;
+	}
 	while (hangs)
 		(void)pause();
 	errno = errors[op];
@@ -217,6 +228,12 @@ WRAP(int, renameat, (int ad, const char *a, int bd, const char *b),
 	(ad, a, bd, b), OP_LINK, false)
 WRAP(int, renameat2, (int ad, const char *a, int bd, const char *b,
 	unsigned flags), (ad, a, bd, b, flags), OP_LINK, false)
+
+WRAP(int, statvfs64, (const char *path, struct statvfs64 *out), (path, out),
+	OP_MOUNT, false)
+WRAP(int, mount, (const char *what, const char *dir, const char *type,
+	unsigned long flags, const void *data), (what, dir, type, flags, data),
+	OP_MOUNT, false)
 
 void *
 malloc(size_t size)

@@ -100,6 +100,8 @@ static const struct {
 		FOLDER | WRITER},
 	[QS_VERB_SINCE] = {qs_served_since, 12, 12, FOLDER | CATALOGUE},
 	[QS_VERB_NEWS] = {qs_served_news, 12, 12, FOLDER | CATALOGUE},
+	[QS_VERB_SETTLE] = {qs_served_settle, 32, 32 * QS_WIRE_HAVE_MAX,
+		FOLDER | WRITER},
 	[QS_VERB_DROP_KEY] = {qs_served_drop_key, 32, 32, FOLDER | WRITER},
 };
 

@@ -73,6 +73,8 @@ enum qs_code qs_served_more(struct served *served,
 	const struct served_request *request, struct qs_err *err);
 enum qs_code qs_served_commit(struct served *served,
 	const struct served_request *request, struct qs_err *err);
+enum qs_code qs_served_settle(struct served *served,
+	const struct served_request *request, struct qs_err *err);
 enum qs_code qs_served_discard(struct served *served,
 	const struct served_request *request, struct qs_err *err);
 enum qs_code qs_served_put_key(struct served *served,

@@ -311,6 +311,28 @@ qs_served_commit(struct served *served, const struct served_request *request,
 	return qs_served_answer(served, request, qs_span(NULL, 0), false, err);
 }
 
+enum qs_code
+qs_served_settle(struct served *served, const struct served_request *request,
+	struct qs_err *err)
+{
+	const size_t count = request->bytes.len / 32;
+	struct qs_name *names;
+	enum qs_code rc;
+
+	if (request->bytes.len % 32 != 0)
+		return qs_served_malformed(request, err);
+	names = calloc(count, sizeof(*names));
+	if (names == NULL)
+		return qs_fail_nomem(err, "settling objects");
+	memcpy(names, request->bytes.data, request->bytes.len);
+	rc = served->store->ops->settle(served->store->self, names, count,
+		err);
+	free(names);
+	if (rc != QS_OK)
+		return rc;
+	return qs_served_answer(served, request, qs_span(NULL, 0), false, err);
+}
+
 /* ------------------------------------------------------------ key slots */
 
 enum qs_code

@@ -396,8 +396,7 @@ struct qs_store_ops {
 	/*
 	 * Make objects that are there durable under their names, as commit
 	 * does: another process may have been killed before it had.
-	 * QS_ENOTFOUND when one is gone.  A place that is reached through
-	 * somebody who makes durable what he says he has has nothing to do.
+	 * QS_ENOTFOUND when one is gone.
 	 */
 	enum qs_code (*settle)(void *self, const struct qs_name *names,
 		size_t count, struct qs_err *err);

@@ -199,7 +199,6 @@ list_files(struct listing *listing, const char *path,
 }
 
 /*
-/*
  * "obj" and "log" hold directories of files, named by len bytes in hex.  One
  * that can't be read does not hide the others; it is what is told in the end.
  * only_foreign: what is beside these, not what is in them.
@@ -315,7 +314,12 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 	qs_list_fn fn, void *arg, struct qs_err *err)
 {
 	const struct dir_store *self = qs_store_as_dir(store);
-	struct listing listing = {area, fn, arg, self};
+	struct listing listing = {
+		.area = area,
+		.fn = fn,
+		.arg = arg,
+		.self = self,
+	};
 	struct qs_name name = {{part}};
 	struct dir_path shard = qs_dir_shard_path(&name);
 	struct stat st;
@@ -339,7 +343,12 @@ qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
 	qs_list_fn fn, void *fn_arg, struct qs_err *err)
 {
 	struct dir_store *self = arg;
-	struct listing listing = {QS_AREA_LOG, fn, fn_arg, self};
+	struct listing listing = {
+		.area = QS_AREA_LOG,
+		.fn = fn,
+		.arg = fn_arg,
+		.self = self,
+	};
 	struct dir_path path = qs_dir_device_path(device);
 	struct stat st;
 

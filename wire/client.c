@@ -176,6 +176,7 @@ static const struct qs_store_ops client_ops = {
 	.list = qs_client_list,
 	.get = qs_client_get,
 	.have = qs_client_have,
+	.settle = qs_client_settle,
 	.stage = qs_client_stage,
 	.stage_read = qs_client_stage_read,
 	.commit = qs_client_commit,

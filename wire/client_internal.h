@@ -80,6 +80,8 @@ enum qs_code qs_client_have(void *arg, const struct qs_name *names,
 	size_t count, uint64_t *sizes, struct qs_err *err);
 
 /* client_write.c */
+enum qs_code qs_client_settle(void *arg, const struct qs_name *names,
+	size_t count, struct qs_err *err);
 enum qs_code qs_client_stage(void *arg, struct qs_span object,
 	struct qs_stage **out, struct qs_err *err);
 enum qs_code qs_client_stage_read(void *arg, struct qs_stage *stage,

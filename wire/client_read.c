@@ -193,8 +193,12 @@ qs_client_have(void *arg, const struct qs_name *names, size_t count,
 			rc = qs_fail(err, QS_EPROTO, "%s: it answered for "
 				"other names than were asked for",
 				client->place);
-		for (size_t i = 0; rc == QS_OK && i < part; i++)
-			sizes[at + i] = qs_load32(answer.bytes.data + 4 * i);
+		for (size_t i = 0; rc == QS_OK && i < part; i++) {
+			uint32_t size = qs_load32(answer.bytes.data + 4 * i);
+
+			sizes[at + i] = size == UINT32_MAX ?
+				QS_SIZE_UNKNOWN : size;
+		}
 		at += part;
 	}
 	qs_buf_clear(&answer.bytes);

@@ -177,6 +177,34 @@ qs_client_commit(void *arg, struct qs_stage **stages,
 	return rc;
 }
 
+static void
+no_restart(void *arg)
+{
+	(void)arg;
+}
+
+enum qs_code
+qs_client_settle(void *arg, const struct qs_name *names, size_t count,
+	struct qs_err *err)
+{
+	enum qs_code rc = QS_OK;
+
+	for (size_t at = 0; rc == QS_OK && at < count;) {
+		size_t part = count - at;
+		struct client_ask ask = {
+			.verb = QS_VERB_SETTLE,
+			.restart = no_restart, /* twice does no harm */
+		};
+
+		if (part > QS_WIRE_HAVE_MAX)
+			part = QS_WIRE_HAVE_MAX;
+		ask.request = qs_span(names + at, part * sizeof(*names));
+		rc = qs_client_ask(arg, &ask, err);
+		at += part;
+	}
+	return rc;
+}
+
 /* --------------------------------------------------------- log, key slots */
 
 enum qs_code

@@ -103,6 +103,7 @@ enum qs_verb {
 	QS_VERB_SINCE = 14,
 	QS_VERB_NEWS = 15,
 	QS_VERB_DROP_KEY = 16,
+	QS_VERB_SETTLE = 17,
 };
 
 enum qs_wire_mode { /* what the caller may do */

@@ -34,7 +34,7 @@ qs_wire_head_decode(const uint8_t in[static QS_WIRE_HEAD],
 		return qs_fail(err, QS_EPROTO, "a frame of %u bytes: longer "
 			"than the %u that are allowed", head.len,
 			QS_WIRE_LEN_MAX);
-	if (in[4] < QS_VERB_FOLDERS || in[4] > QS_VERB_DROP_KEY)
+	if (in[4] < QS_VERB_FOLDERS || in[4] > QS_VERB_SETTLE)
 		return qs_fail(err, QS_EPROTO, "a frame with the unknown verb "
 			"%u", in[4]);
 	if ((head.flags & ~QS_WIRE_MORE_FOLLOWS) != 0)

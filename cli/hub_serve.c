@@ -27,22 +27,22 @@ struct serving { /* as the command line has it */
 
 static const char usage[] =
 	"usage: qstore-hub serve --qrexec\n"
-	"       qstore-hub serve --principal NAME --folder F [--mode ro|rw|transfer]\n"
+	"       qstore-hub serve --principal NAME --folder F [--mode M]\n"
 	"       qstore-hub serve --listen PATH [--folder F]\n"
-	"       qstore-hub serve --store PATH [--mode ro|rw|transfer]\n"
+	"       qstore-hub serve --store PATH [--mode M]\n"
 	"\n"
 	"Serves a folder over standard input and output, or a Unix socket.\n"
 	"\n"
 	"  --qrexec          as dom0 says: QREXEC_REMOTE_DOMAIN, the service\n"
 	"  --principal NAME  for the forced command of an ssh key\n"
 	"  --folder F        the hub's folder\n"
-	"  --mode M          at most that; without: what the access list says\n"
-	"  --listen PATH     make a socket there, a process for each connection\n"
-	"  --store PATH      a bare path, whole, for whoever could write it anyway\n"
+	"  --mode M          ro, rw or transfer: at most that\n"
+	"  --listen PATH     make a socket there, a process for each call\n"
+	"  --store PATH      a bare path, for whoever could write it anyway\n"
 	"  --hub DIR         where the folders are (~/qstore)\n"
 	"  --acl FILE        the access list (~/.config/qstore/acl.conf)\n"
 	"\n"
-	"example: qstore-hub serve --principal laptop --folder work --mode rw\n";
+	"example: qstore-hub serve --principal laptop --folder work\n";
 
 static enum qs_code
 parse_mode(const char *text, enum qs_wire_mode *out, struct qs_err *err)

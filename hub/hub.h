@@ -81,7 +81,7 @@ QS_MUST_CHECK enum qs_code qs_cage_enter(struct qs_cage *cage,
 
 struct qs_serve_options {
 	const char *root;      /* the store's path */
-	const char *principal; /* "qube:photos"; for the catalogue and messages */
+	const char *principal; /* "qube:photos"; for messages */
 	const char *folder;    /* the hub folder's name, NULL: a bare path */
 	struct qs_grant grant;
 	bool is_caged;         /* enter the cage before the first byte */
@@ -194,7 +194,7 @@ QS_MUST_CHECK enum qs_code qs_scrub(const char *path,
 struct qs_tidy_options {
 	unsigned trash_days;  /* retired for so long: into the trash (14) */
 	unsigned purge_days;  /* in the trash for so long: removed (30) */
-	unsigned orphan_days; /* in no record for so long: into the trash (60) */
+	unsigned orphan_days; /* in no record for so long: the same (60) */
 	unsigned share;       /* percent of the folder's bytes a day (10) */
 	bool dry_run;
 	int64_t now_ns;       /* 0: the clock; tests set it */

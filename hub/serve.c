@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The server: one connection, one folder, one thread.  What comes from the other
- * end is untrusted until the line that checks it.  Order: the caller has found
- * out who calls and what it may do; then the cage; then the first byte.
+ * The server: one connection, one folder, one thread.  What comes from the
+ * other end is untrusted until the line that checks it.  Order: the caller has
+ * found out who calls and what it may do; then the cage; then the first byte.
  */
 #include <fcntl.h>
 #include <stdlib.h>

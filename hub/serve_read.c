@@ -71,7 +71,7 @@ put_entry(void *arg, const struct qs_ref *ref, struct qs_err *err)
 
 /*
  * A failure after the first frame ends the connection: an answer that has begun
- * can't become a refusal.  A listing that failed must not look like a short one.
+ * can't become a refusal, and must not look like a short listing.
  */
 enum qs_code
 qs_served_list(struct served *served, const struct served_request *request,

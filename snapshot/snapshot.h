@@ -540,8 +540,7 @@ struct qs_diff_stat {
 };
 
 /*
- * changes: letters, "+", "M", "MU" ...; path begins with '/', and ends with it
- * for folders.
+ * changes: letters, "+", "M", "MU" ...; path begins, a folder's ends, with '/'.
  */
 typedef void (*qs_diff_fn)(void *arg, const char *changes, const char *path);
 

@@ -76,7 +76,8 @@ qs_folder_list_clear(struct qs_folder_list *list)
 }
 
 enum qs_code
-qs_store_open(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
+qs_store_open(const char *path,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err)
 {
 	enum qs_code rc = check_path(path, err);

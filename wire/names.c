@@ -14,7 +14,8 @@ qs_wire_name_ok(const char *name)
 	 * two names could become one), and no option, hidden file or way up.
 	 */
 	return len >= 1 && len <= NAME_LEN_MAX &&
-		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len &&
+		strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") ==
+			len &&
 		name[0] != '.' && name[0] != '_' && name[0] != '-' &&
 		strstr(name, "..") == NULL;
 }

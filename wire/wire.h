@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * wire: the store protocol (docs/PROTOCOL.md): its bytes, which both ends
- * share, and the client, which makes a hub at the other end of a qrexec call, an
- * ssh session, a socket or a pipe a struct qs_store like any other.
+ * share, and the client, which makes a hub at the other end of a qrexec call,
+ * an ssh session, a socket or a pipe a struct qs_store like any other.
  *
  * Keyless: nothing here knows what the objects hold.
  */

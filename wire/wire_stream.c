@@ -160,7 +160,7 @@ qs_wire_read(struct qs_wire *wire, void *out, size_t len, unsigned seconds,
 	if (end != NULL)
 		*end = false;
 	while (done < len) {
-		/* Much is read where it is wanted, little through the buffer. */
+		/* Much is read where it is wanted, little by the buffer. */
 		const bool is_direct = len - done >= BUFFER;
 		ssize_t n = is_direct ? read(wire->in, at + done, len - done) :
 			read(wire->in, wire->buffer, BUFFER);

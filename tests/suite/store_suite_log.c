@@ -214,7 +214,8 @@ retire_slot(struct suite_case *it, const struct qs_name *name)
 	make_record(it, 0, NULL, 0, &bytes, &record);
 	help_ok(it->store->ops->append(it->store->self, &record, &err), &err);
 	draft.prev = record.name;
-	help_ok(qs_retire_encode(NULL, 0, qs_span(name->b, 32), &body, &err), &err);
+	help_ok(qs_retire_encode(NULL, 0, qs_span(name->b, 32), &body, &err),
+		&err);
 	draft.public_body = qs_buf_span(&body);
 	help_record(it->keys, qs_keys_admin(it->keys), &draft,
 		qs_span(NULL, 0), &bytes, &record);

@@ -204,10 +204,10 @@ folders_are_listed(void **state)
 }
 
 static void
-other_urls_are_for_later_versions(void **state)
+what_is_no_path_is_refused(void **state)
 {
 	static const char *const urls[] = {"qrexec://hub/x", "ssh://h/p",
-		"unix:/run/x", "exec:cat", "onedrive:", "onedrive:backup"};
+		"sftp://h/p", "onedrive:", "onedrive:backup"};
 	struct qs_store *store = NULL;
 	struct qs_folder_list list;
 	struct qs_err err;
@@ -215,8 +215,8 @@ other_urls_are_for_later_versions(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
 		help_fails(qs_store_open(urls[i], folder_id, &store, &err),
-			&err, QS_EUNSUPPORTED, "this version of qstore can "
-			"only use a folder path as a store");
+			&err, QS_EUNSUPPORTED, "this version of qstore knows "
+			"no such place");
 		help_fails(qs_store_create(urls[i], folder_id, &store, &err),
 			&err, QS_EUNSUPPORTED, urls[i]);
 		help_fails(qs_store_folders(urls[i], &list, &err), &err,
@@ -582,7 +582,7 @@ main(void)
 		HOME_TEST(files_lie_where_the_format_says),
 		HOME_TEST(opening_tells_what_is_missing),
 		HOME_TEST(folders_are_listed),
-		HOME_TEST(other_urls_are_for_later_versions),
+		HOME_TEST(what_is_no_path_is_refused),
 		HOME_TEST(foreign_files_are_listed_as_such),
 		HOME_TEST(
 			a_folder_that_cannot_be_listed_is_named_with_its_store),

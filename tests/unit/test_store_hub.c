@@ -117,7 +117,8 @@ set_up(struct hub_suite *suite)
 		break;
 	case SSH: /* ssh -- HOST "qstore serve --store 'PATH'" */
 		put_program(suite, "ssh", "shift 2\n"
-			"qstore() { exec \"$PROGRAM\" \"$@\"; }\neval \"$1\"\n");
+			"qstore() { exec \"$PROGRAM\" \"$@\"; }\n"
+			"eval \"$1\"\n");
 		(void)snprintf(suite->url, sizeof(suite->url),
 			"ssh://nas%s/hub/photos", suite->dir);
 		break;

@@ -348,6 +348,20 @@ qs_retirement_has_slot(const struct qs_retirement *self,
 	return true;
 }
 
+bool
+qs_retirement_excuses(const struct qs_retirement *self,
+	const struct qs_name *name, uint32_t retire_seen)
+{
+	uint32_t known = ret_chains_known(&self->chains, retire_seen);
+
+	for (size_t i = find(self, name->b); is_next(self, i, name->b); i++) {
+		if (!ret_chains_is_behind(&self->chains,
+			self->names[i].retire, known))
+			return true;
+	}
+	return false;
+}
+
 size_t
 qs_retirement_count(const struct qs_retirement *self)
 {

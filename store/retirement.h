@@ -53,6 +53,13 @@ bool qs_retirement_has(const struct qs_retirement *retirement,
 /* A key slot: whatever has happened since. */
 bool qs_retirement_has_slot(const struct qs_retirement *retirement,
 	const struct qs_name *name, struct qs_retired_by *why);
+/*
+ * Does a RETIRE, whether it counts or not, name it of which a record with this
+ * retire_seen knew nothing?  Then it may be gone.  The admin's records are
+ * enough to ask.
+ */
+bool qs_retirement_excuses(const struct qs_retirement *retirement,
+	const struct qs_name *name, uint32_t retire_seen);
 /* How many names are retired; each, ascending. */
 size_t qs_retirement_count(const struct qs_retirement *retirement);
 const struct qs_name *qs_retirement_name(

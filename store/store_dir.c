@@ -212,6 +212,8 @@ dir_close(void *arg)
 {
 	struct dir_store *self = arg;
 
+	qs_retirement_free(self->gone.retirement);
+	(void)pthread_mutex_destroy(&self->gone.lock);
 	qs_fd_close(&self->fd);
 	free(self);
 }
@@ -234,6 +236,18 @@ struct dir_store *
 qs_store_as_dir(struct qs_store *store)
 {
 	return store->ops == &dir_ops ? store->self : NULL;
+}
+
+struct qs_store
+qs_dir_as_store(struct dir_store *self,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN])
+{
+	struct qs_store store = {.ops = &dir_ops, .self = self};
+
+	/* Not written to: as const char * it has been all along. */
+	memcpy(&store.place, &self->place, sizeof(store.place));
+	memcpy(store.folder_id, folder_id, QS_FOLDER_ID_LEN);
+	return store;
 }
 
 void
@@ -264,6 +278,7 @@ new_store(const char *path, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	self->place = place;
 	atomic_init(&self->lacks, 0);
 	atomic_init(&self->swept, false);
+	(void)pthread_mutex_init(&self->gone.lock, NULL);
 	store->ops = &dir_ops;
 	store->self = self;
 	store->place = place;

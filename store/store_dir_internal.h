@@ -3,19 +3,33 @@
 #ifndef QS_STORE_DIR_INTERNAL_H
 #define QS_STORE_DIR_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "store/store_internal.h"
 
 #define DIR_MODE 0700
 #define FILE_MODE 0400 /* nothing is ever written twice */
 
-/* Thread-safe: what changes is atomic, and only ever gets more bits. */
+/* What the admin's RETIREs name, read when it is asked for. */
+struct dir_gone {
+	pthread_mutex_t lock; /* for all below */
+	struct qs_retirement *retirement; /* NULL: not read yet */
+	uint8_t admin[QS_DEVICE_LEN];
+	struct timespec changed; /* the admin's directory, when it was read */
+};
+
+/*
+ * Thread-safe: what changes is atomic, and only ever gets more bits; or has a
+ * lock.
+ */
 struct dir_store {
 	int fd;            /* of the folder; everything is below it */
 	const char *place; /* the struct qs_store's */
 	atomic_uint lacks; /* enum qs_dir_lack */
 	atomic_bool swept; /* old temporaries were looked for */
+	struct dir_gone gone;
 };
 
 /* NULL when the store is of another kind. */
@@ -115,10 +129,17 @@ QS_MUST_CHECK enum qs_code qs_dir_flock(int fd, int operation,
 QS_MUST_CHECK enum qs_code qs_dir_lock_log(const struct dir_store *self,
 	int operation, int *out, struct qs_err *err);
 /*
- * All objects of these names are here, brought back from the trash if need be;
- * QS_ENOTFOUND says which is not.  With the log's lock, shared.
+ * All objects that a SNAPSHOT names are here, brought back from the trash if
+ * need be, or were retired since; QS_ENOTFOUND says which is not.  With the
+ * log's lock, shared.
  */
 QS_MUST_CHECK enum qs_code qs_dir_need_objects(struct dir_store *self,
-	struct qs_span names, struct qs_err *err);
+	const struct qs_record *record, struct qs_err *err);
+/* May an object that a record with this retire_seen names be gone? */
+bool qs_dir_is_excused(struct dir_store *self, struct qs_store *store,
+	const struct qs_name *name, uint32_t retire_seen);
+/* A struct qs_store of it for the time of a call. */
+struct qs_store qs_dir_as_store(struct dir_store *self,
+	const uint8_t folder_id[static QS_FOLDER_ID_LEN]);
 
 #endif

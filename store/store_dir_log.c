@@ -165,7 +165,7 @@ append(struct dir_store *self, const struct qs_record *record,
 		rc = qs_dir_flock(fd, LOCK_EX, err);
 	/* What it names is here, before it is. */
 	if (rc == QS_OK && record->type == QS_RECORD_SNAPSHOT)
-		rc = qs_dir_need_objects(self, record->public_body, err);
+		rc = qs_dir_need_objects(self, record, err);
 	if (rc == QS_OK)
 		rc = append_locked(self, fd, dir.text, record, err);
 	qs_fd_close(&fd);

@@ -428,9 +428,12 @@ qs_store_hold_log(struct qs_store *store, int *lock, struct qs_err *err)
 }
 
 enum qs_code
-qs_dir_need_objects(struct dir_store *self, struct qs_span names,
+qs_dir_need_objects(struct dir_store *self, const struct qs_record *record,
 	struct qs_err *err)
 {
+	struct qs_store store = qs_dir_as_store(self, record->folder_id);
+	struct qs_span names = record->public_body;
+
 	for (size_t at = 0; at + 32 <= names.len; at += 32) {
 		struct qs_ref ref = {.area = QS_AREA_OBJ};
 		uint64_t size;
@@ -440,6 +443,9 @@ qs_dir_need_objects(struct dir_store *self, struct qs_span names,
 		if (stat_file(self, qs_dir_ref_path(&ref).text, &size))
 			continue;
 		rc = untrash(self, &ref, err);
+		if (rc == QS_ENOTFOUND && qs_dir_is_excused(self, &store,
+			&ref.name, record->retire_seen))
+			continue;
 		if (rc == QS_ENOTFOUND)
 			return qs_fail(err, rc, "log at %s: the record names "
 				"object %s, which is not there", self->place,

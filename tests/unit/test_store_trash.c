@@ -256,10 +256,11 @@ other_stores_have_no_trash(void **state)
 
 static enum qs_code
 append_naming(struct world *world, const struct qs_ref *refs, size_t count,
-	uint64_t seq)
+	uint64_t seq, uint32_t retire_seen)
 {
 	struct qs_record draft = {
 		.type = QS_RECORD_SNAPSHOT,
+		.retire_seen = retire_seen,
 		.seq = seq,
 		.time_ms = NOON,
 		.prev = world->device[0][seq - 1].name,
@@ -292,7 +293,7 @@ append_brings_back_what_it_names(void **state)
 	refs[0] = put(world, 1);
 	refs[1] = put(world, 2);
 	help_ok(qs_store_trash(world->store, &refs[0], &err), &err);
-	help_ok(append_naming(world, refs, 2, 4), &err);
+	help_ok(append_naming(world, refs, 2, 4, 0), &err);
 	assert_true(is_at(world, &refs[0], false));
 	assert_int_equal(list_trash(world).count, 0);
 }
@@ -307,12 +308,51 @@ append_of_what_is_nowhere_is_refused(void **state)
 	refs[1] = put(world, 2);
 	help_ok(qs_store_trash(world->store, &refs[0], &err), &err);
 	help_ok(qs_store_purge(world->store, &refs[0], &err), &err);
-	help_fails(append_naming(world, refs, 2, 4), &err, QS_ENOTFOUND,
+	help_fails(append_naming(world, refs, 2, 4, 0), &err, QS_ENOTFOUND,
 		"the record names object");
 	assert_int_equal(count_in(world, QS_AREA_LOG), 7);
 	(void)put(world, 1);
-	help_ok(append_naming(world, refs, 2, 4), &err);
+	help_ok(append_naming(world, refs, 2, 4, 0), &err);
 	assert_int_equal(count_in(world, QS_AREA_LOG), 8);
+}
+
+/* When a log is copied: the object was retired long ago, and is gone. */
+static void
+append_of_an_old_record_needs_no_retired_object(void **state)
+{
+	struct world *world = *state;
+	struct qs_ref ref = put(world, 1);
+	struct qs_record draft = {
+		.type = QS_RECORD_RETIRE,
+		.seq = 3,
+		.time_ms = NOON,
+		.prev = world->admin[2].name,
+	}, record;
+	struct qs_buf body = {0}, bytes = {0};
+	struct qs_name retire;
+
+	help_ok(qs_store_trash(world->store, &ref, &err), &err);
+	help_ok(qs_store_purge(world->store, &ref, &err), &err);
+	help_fails(append_naming(world, &ref, 1, 4, 0), &err, QS_ENOTFOUND,
+		"the record names object");
+	help_ok(qs_retire_encode(NULL, 0, qs_span(ref.name.b, 32), &body,
+		&err), &err);
+	draft.public_body = qs_buf_span(&body);
+	help_record(world->keys, qs_keys_admin(world->keys), &draft,
+		qs_span(NULL, 0), &bytes, &record);
+	retire = record.name;
+	usleep(20000); /* the directory's clock is a coarse one */
+	help_ok(world->store->ops->append(world->store->self, &record, &err),
+		&err);
+	help_ok(append_naming(world, &ref, 1, 4, 0), &err);
+	/* Who knew of it and lists it all the same has to store it again. */
+	help_fails(append_naming(world, &ref, 1, 5, qs_retire_seen(&retire)),
+		&err, QS_ENOTFOUND, "the record names object");
+	(void)put(world, 1);
+	help_ok(append_naming(world, &ref, 1, 5, qs_retire_seen(&retire)),
+		&err);
+	qs_buf_clear(&body);
+	qs_buf_clear(&bytes);
 }
 
 static void
@@ -333,7 +373,7 @@ held_log_takes_no_append(void **state)
 	qs_fd_close(&lock);
 	assert_int_equal(flock(other, LOCK_SH | LOCK_NB), 0);
 	/* Appends do not exclude each other. */
-	help_ok(append_naming(world, NULL, 0, 4), &err);
+	help_ok(append_naming(world, NULL, 0, 4, 0), &err);
 	qs_fd_close(&other);
 }
 
@@ -382,6 +422,7 @@ main(void)
 		WORLD_TEST(other_stores_have_no_trash),
 		WORLD_TEST(append_brings_back_what_it_names),
 		WORLD_TEST(append_of_what_is_nowhere_is_refused),
+		WORLD_TEST(append_of_an_old_record_needs_no_retired_object),
 		WORLD_TEST(held_log_takes_no_append),
 		WORLD_TEST(removed_key_slot_is_kept_and_not_served),
 	};

@@ -87,10 +87,10 @@ tell(const struct qs_retire_result *result, bool dry_run)
 	qs_cli_bytes(result->repacked_bytes, repacked);
 	qs_cli_bytes(result->written_bytes, written);
 	qs_cli_bytes(result->waste_bytes, waste);
-	(void)printf("%" PRIu64 " snapshots remembered, %" PRIu64
+	(void)printf("snapshots: %" PRIu64 " remembered, %" PRIu64
 		" forgotten\n", result->snapshots, result->forgotten);
-	(void)printf("%" PRIu64 " of %" PRIu64 " objects are kept, in which %s "
-		"are unused\n", result->kept, result->packs, waste);
+	(void)printf("objects: %" PRIu64 " of %" PRIu64 " are kept, in which "
+		"%s are unused\n", result->kept, result->packs, waste);
 	(void)printf("%" PRIu64 " are unused (%s), %" PRIu64 " partly (%s)",
 		result->unused, unused, result->repacked, repacked);
 	if (result->written > 0)

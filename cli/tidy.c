@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A directory's retirements are carried out by the hub's program. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -38,25 +39,60 @@ is_directory(const char *url)
 	return url != NULL && strchr(url, ':') == NULL;
 }
 
+/* Our environment without what is qstore's: it may have a passphrase in it. */
+static char **
+plain_environment(void)
+{
+	size_t count = 0, kept = 0;
+	char **out;
+
+	while (environ[count] != NULL)
+		count++;
+	out = calloc(count + 1, sizeof(*out));
+	for (size_t i = 0; out != NULL && i < count; i++) {
+		if (strncmp(environ[i], "QSTORE_", 7) != 0)
+			out[kept++] = environ[i];
+	}
+	return out;
+}
+
+/* quiet: what it prints is thrown away, its warnings are not. */
+static int
+start(const char *hub, const char *repo, bool quiet, pid_t *child)
+{
+	char tidy[] = "tidy", *name = strdup(hub), *path = strdup(repo);
+	char **plain = plain_environment();
+	char *argv[] = {name, tidy, path, NULL};
+	posix_spawn_file_actions_t actions;
+	int failed = ENOMEM;
+
+	if (name == NULL || path == NULL || plain == NULL ||
+		posix_spawn_file_actions_init(&actions) != 0)
+		goto out;
+	failed = quiet ? posix_spawn_file_actions_addopen(&actions,
+		STDOUT_FILENO, "/dev/null", O_WRONLY, 0) : 0;
+	if (failed == 0)
+		failed = posix_spawn(child, hub, &actions, NULL, argv, plain);
+	posix_spawn_file_actions_destroy(&actions);
+out:
+	free(name);
+	free(path);
+	free(plain);
+	return failed;
+}
+
 enum qs_code
 qs_cli_tidy_here(struct qs_cli *cli, struct qs_err *err)
 {
-	char hub[PATH_MAX], tidy[] = "tidy", *path;
-	char *argv[4];
+	char hub[PATH_MAX];
 	pid_t child;
 	int status = 0, failed;
 
 	if (!is_directory(cli->global.repo) || !find_hub(hub))
 		return QS_OK;
-	path = strdup(cli->global.repo);
-	if (path == NULL)
-		return qs_fail_nomem(err, "tidying up");
-	argv[0] = hub;
-	argv[1] = tidy;
-	argv[2] = path;
-	argv[3] = NULL;
-	failed = posix_spawn(&child, hub, NULL, NULL, argv, environ);
-	free(path);
+	(void)fflush(stdout);
+	failed = start(hub, cli->global.repo, cli->global.quiet ||
+		cli->global.json, &child);
 	if (failed != 0) {
 		errno = failed;
 		return qs_fail_errno(err, "%s", hub);

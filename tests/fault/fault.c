@@ -13,9 +13,10 @@
  *
  * OP is write (write, pwrite: ENOSPC), fsync (fsync, fdatasync: EIO), link
  * (link, linkat, rename, renameat, renameat2: EIO), malloc (malloc, calloc,
- * realloc: ENOMEM), read (read, pread: EIO), pread (that alone), mount (statvfs,
- * mount: EIO), or any, which counts write, fsync and link together.  Standard input, output and error are
- * left alone: what a program says is no part of what it stores.
+ * realloc: ENOMEM), read (read, pread: EIO), pread (that alone), mount
+ * (statvfs, mount: EIO), or any, which counts write, fsync and link together.
+ * Standard input, output and error are left alone: what a program says is no
+ * part of what it stores.
  */
 #include <dlfcn.h>
 #include <errno.h>

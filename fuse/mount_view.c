@@ -9,12 +9,15 @@
 #include "fuse/mount_internal.h"
 
 #define REFRESH_NS 1000000000
+#define BUSY_NS INT64_C(30000000000) /* after which that is told */
 
 struct mount_views {
 	struct qs_folder *folder;
 	const struct qs_filter *filter;
 	pthread_mutex_t look; /* held by who looks at the log */
-	int64_t looked_ns;    /* guarded by look; monotonic */
+	/* guarded by look; monotonic: */
+	int64_t looked_ns;
+	int64_t busy_ns; /* since when others write the index; 0: they don't */
 	pthread_mutex_t lock;
 	struct mount_view *view; /* guarded by lock */
 };
@@ -189,6 +192,21 @@ mount_views_free(struct mount_views *views)
 
 /* ---------------------------------------------------------- getting it */
 
+/* It is looked again soon: others write the index for moments, as a rule. */
+static void
+pass_over_busy(struct mount_views *views, struct qs_err *trouble)
+{
+	const int64_t now_ns = qs_mono_ns();
+
+	if (views->busy_ns == 0)
+		views->busy_ns = now_ns;
+	if (now_ns - views->busy_ns < BUSY_NS)
+		trouble->code = QS_OK;
+	else
+		(void)qs_fail_while(trouble,
+			"snapshots made since are not shown yet");
+}
+
 /* With look held. */
 static void
 refresh(struct mount_views *views, struct qs_err *trouble)
@@ -200,6 +218,10 @@ refresh(struct mount_views *views, struct qs_err *trouble)
 
 	if (rc == QS_OK && has_changed)
 		rc = view_make(views, &made, trouble);
+	if (rc == QS_EBUSY)
+		pass_over_busy(views, trouble);
+	else
+		views->busy_ns = 0;
 	if (rc != QS_OK || made == NULL)
 		return;
 	(void)pthread_mutex_lock(&views->lock);

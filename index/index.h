@@ -37,6 +37,12 @@ void qs_index_close(struct qs_index *index);
  * NULL is fine.
  */
 bool qs_index_is_damaged(struct qs_index *index);
+/*
+ * Not patient: what has to write while another process does fails with QS_EBUSY
+ * at once and can be called again; rows that wait are kept.  At first it waits
+ * for its turn, and all other calls wait with it.
+ */
+void qs_index_set_patient(struct qs_index *index, bool is_patient);
 /* Make everything since the last commit visible to others. */
 QS_MUST_CHECK enum qs_code qs_index_commit(struct qs_index *index,
 	struct qs_err *err);

@@ -192,6 +192,7 @@ struct qs_index {
 	pthread_mutex_t lock;
 	/* all below guarded by lock */
 	sqlite3 *db;
+	bool is_impatient;
 	sqlite3_stmt *stmt[QS_SQL_STATEMENTS];
 	struct qs_index_rows rows;
 	size_t limit; /* QS_INDEX_BUFFER */

@@ -296,12 +296,28 @@ qs_index_column_blob(sqlite3_stmt *stmt, int at, size_t len)
 enum qs_code
 qs_index_begin(struct qs_index *index, bool is_write, struct qs_err *err)
 {
+	const bool is_at_once = is_write && index->is_impatient;
+	enum qs_code rc;
+
+	if (is_at_once)
+		(void)sqlite3_busy_timeout(index->db, 0);
 	/*
 	 * IMMEDIATE: a transaction that began reading cannot wait for its turn
 	 * to write, SQLite fails it at once.
 	 */
-	return qs_index_run(index, index->stmt[is_write ? QS_SQL_BEGIN_WRITE :
+	rc = qs_index_run(index, index->stmt[is_write ? QS_SQL_BEGIN_WRITE :
 		QS_SQL_BEGIN], err);
+	if (is_at_once)
+		(void)sqlite3_busy_timeout(index->db, QS_INDEX_BUSY_MS);
+	return rc;
+}
+
+void
+qs_index_set_patient(struct qs_index *index, bool is_patient)
+{
+	(void)pthread_mutex_lock(&index->lock);
+	index->is_impatient = !is_patient;
+	(void)pthread_mutex_unlock(&index->lock);
 }
 
 enum qs_code

@@ -178,6 +178,7 @@ qs_folder_close(struct qs_folder *folder)
 	if (folder == NULL)
 		return;
 	qs_folder_clear_log(folder);
+	qs_buf_clear(&folder->came);
 	qs_opener_free(folder->opener);
 	qs_index_close(folder->index);
 	qs_secret_free(folder->device);

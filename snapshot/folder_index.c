@@ -43,6 +43,13 @@ add_absent(struct qs_folder *folder, struct qs_buf *wanted,
 }
 
 enum qs_code
+qs_folder_absent(struct qs_folder *folder, struct qs_buf *names,
+	struct qs_err *err)
+{
+	return folder->index == NULL ? QS_OK : add_absent(folder, names, err);
+}
+
+enum qs_code
 qs_folder_note_absent(struct qs_folder *folder, const struct qs_name *name,
 	struct qs_err *err)
 {

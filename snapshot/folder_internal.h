@@ -95,6 +95,10 @@ struct qs_folder {
 	bool has_hiccup; /* something could not be read that may be there */
 	uint8_t listing[32];
 	uint64_t listing_count;
+	/* Absent objects that were there when that was asked last; and when
+	 * it is asked next. */
+	struct qs_buf came;
+	int64_t ask_ns, ask_pause_ns;
 };
 
 /* folder.c */

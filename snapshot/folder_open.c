@@ -10,6 +10,10 @@
 
 #include "snapshot/folder_internal.h"
 
+/* How often objects that are missing are asked for. */
+#define ASK_MIN_NS INT64_C(1000000000)
+#define ASK_MAX_NS INT64_C(60000000000)
+
 /* A key or marks that can't be read stop writing, not reading. */
 static enum qs_code
 load_key(struct qs_folder *folder, struct qs_err *err)
@@ -218,22 +222,117 @@ add_listed(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	return QS_OK;
 }
 
-enum qs_code
-qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
+struct came { /* an object that was missing, as it is there now */
+	struct qs_name name;
+	uint64_t size;
+};
+
+static int
+compare_came(const void *a, const void *b)
 {
-	struct qs_folder before = *folder;
-	struct listing listing = {.count = 0};
+	return memcmp(a, b, sizeof(struct came));
+}
+
+/* Of those that were missing what the store has by now, sorted. */
+static enum qs_code
+ask_absent(struct qs_folder *folder, struct qs_buf *out, struct qs_err *err)
+{
+	struct qs_store *store = folder->store;
+	struct qs_buf bytes = {0};
+	uint64_t *sizes = NULL;
+	enum qs_code rc = qs_folder_absent(folder, &bytes, err);
+	const struct qs_name *names = (const struct qs_name *)bytes.data;
+	const size_t count = bytes.len / 32;
+
+	if (rc != QS_OK || count == 0)
+		goto out;
+	sizes = calloc(count, sizeof(*sizes));
+	rc = sizes == NULL ? qs_fail_nomem(err, "reading the log") :
+		store->ops->have(store->self, names, count, sizes, err);
+	for (size_t i = 0; rc == QS_OK && i < count; i++) {
+		const struct came came = {names[i], sizes[i]};
+
+		if (sizes[i] != 0)
+			rc = qs_buf_append(out, &came, sizeof(came), err);
+	}
+	if (rc == QS_OK && out->len > 0)
+		qsort(out->data, out->len / sizeof(struct came),
+			sizeof(struct came), compare_came);
+out:
+	free(sizes);
+	qs_buf_clear(&bytes);
+	return rc;
+}
+
+/*
+ * A record may have come before what it lists, as in a store that is being
+ * copied.  What was there and of no use the last time, damaged or half copied,
+ * is no news until it has another size or was gone.
+ */
+static enum qs_code
+have_come(struct qs_folder *folder, struct qs_buf *came, bool *is_news,
+	struct qs_err *err)
+{
+	const int64_t now_ns = qs_mono_ns();
+	enum qs_code rc;
+
+	if (now_ns < folder->ask_ns)
+		return QS_OK;
+	rc = ask_absent(folder, came, err);
+	if (rc != QS_OK)
+		return rc;
+	for (size_t at = 0; !*is_news && at < came->len;
+	    at += sizeof(struct came))
+		*is_news = folder->came.len == 0 || bsearch(came->data + at,
+			folder->came.data, folder->came.len /
+			sizeof(struct came), sizeof(struct came),
+			compare_came) == NULL;
+	folder->ask_pause_ns *= 2;
+	if (*is_news || folder->ask_pause_ns < ASK_MIN_NS)
+		folder->ask_pause_ns = ASK_MIN_NS;
+	if (folder->ask_pause_ns > ASK_MAX_NS)
+		folder->ask_pause_ns = ASK_MAX_NS;
+	folder->ask_ns = now_ns + folder->ask_pause_ns;
+	if (!*is_news) {
+		qs_buf_clear(&folder->came);
+		folder->came = *came;
+		*came = (struct qs_buf){0}; /* handed over */
+	}
+	return QS_OK;
+}
+
+/* Is there something to take in?  *came: what had come before it is. */
+static enum qs_code
+look_for_news(struct qs_folder *folder, struct listing *listing,
+	struct qs_buf *came, bool *is_news, struct qs_err *err)
+{
 	struct qs_store *store = folder->store;
 	enum qs_code rc = store->ops->list(store->self, QS_AREA_LOG,
-		add_listed, &listing, err);
+		add_listed, listing, err);
 
 	if (rc != QS_OK)
 		return rc;
-	*changed = !folder->has_listing ||
-		folder->listing_count != listing.count ||
-		memcmp(folder->listing, listing.sum, 32) != 0;
-	if (!*changed)
-		return QS_OK;
+	*is_news = !folder->has_listing ||
+		folder->listing_count != listing->count ||
+		memcmp(folder->listing, listing->sum, 32) != 0;
+	if (!*is_news)
+		return have_come(folder, came, is_news, err);
+	folder->ask_ns = folder->ask_pause_ns = 0;
+	return ask_absent(folder, came, err);
+}
+
+static enum qs_code
+reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
+{
+	struct qs_folder before = *folder;
+	struct listing listing = {.count = 0};
+	struct qs_buf came = {0};
+	enum qs_code rc;
+
+	*changed = false;
+	rc = look_for_news(folder, &listing, &came, changed, err);
+	if (rc != QS_OK || !*changed)
+		goto out;
 	/* Emptied without freeing: before has it all. */
 	folder->chain_count = folder->snapshot_count = 0;
 	folder->forgotten_count = 0;
@@ -253,12 +352,31 @@ qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
 		before.is_certified = before.is_certified &&
 			before.device != NULL;
 		*folder = before;
-		return rc;
+		goto out;
 	}
 	qs_folder_clear_log(&before);
 	memcpy(folder->listing, listing.sum, sizeof(folder->listing));
 	folder->listing_count = listing.count;
 	/* What the system refused to read may be there the next time. */
 	folder->has_listing = !folder->has_hiccup;
-	return QS_OK;
+	qs_buf_clear(&folder->came);
+	folder->came = came;
+	came = (struct qs_buf){0}; /* handed over */
+out:
+	qs_buf_clear(&came);
+	return rc;
+}
+
+enum qs_code
+qs_folder_reload(struct qs_folder *folder, bool *changed, struct qs_err *err)
+{
+	enum qs_code rc;
+
+	/* Reads would wait with it. */
+	if (folder->index != NULL)
+		qs_index_set_patient(folder->index, false);
+	rc = reload(folder, changed, err);
+	if (folder->index != NULL)
+		qs_index_set_patient(folder->index, true);
+	return rc;
 }

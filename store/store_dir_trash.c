@@ -176,26 +176,40 @@ move_file(const struct dir_store *self, const char *from, const char *to,
 	return rc == QS_OK ? qs_dir_sync_at(self, above(from).text, err) : rc;
 }
 
+/*
+ * Since when it lies in the trash is its ctime.  Not every file system sets
+ * that in a rename; all do when the mode is set.  By a descriptor: Landlock
+ * does not look at modes, so a caged hub may not set them by path.
+ */
+static enum qs_code
+touch(const struct dir_store *self, const char *path, struct qs_err *err)
+{
+	struct stat st;
+	enum qs_code rc = QS_OK;
+	int fd = openat(self->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+		O_NONBLOCK);
+
+	/* What can't be opened is for the move to judge. */
+	if (fd < 0)
+		return QS_OK;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		fchmod(fd, st.st_mode & 07777) != 0)
+		rc = qs_fail_errno(err, "touch %s", path);
+	qs_fd_close(&fd);
+	return rc;
+}
+
 enum qs_code
 qs_dir_trash(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
 {
 	struct dir_path place = qs_dir_ref_path(ref);
 	struct dir_path trash = qs_dir_trash_path(ref);
-	struct stat st;
 	enum qs_code rc = drop_twin(self, place.text, trash.text, err);
 
-	if (rc != QS_OK)
-		return rc;
-	/*
-	 * Since when it lies there is its ctime.  Not every file system sets
-	 * that in a rename; all do when the mode is set.
-	 */
-	if (fstatat(self->fd, place.text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		S_ISREG(st.st_mode) &&
-		fchmodat(self->fd, place.text, st.st_mode & 07777, 0) != 0)
-		return qs_fail_errno(err, "touch %s", place.text);
-	return move_file(self, place.text, trash.text, err);
+	if (rc == QS_OK)
+		rc = touch(self, place.text, err);
+	return rc != QS_OK ? rc : move_file(self, place.text, trash.text, err);
 }
 
 static enum qs_code

@@ -121,6 +121,40 @@ stage(struct served *served, struct qs_err *err)
 	return QS_OK;
 }
 
+/*
+ * What a record names may have been put there by a connection that was cut
+ * before it was durable.  One that is not there at all is for the append to
+ * judge.
+ */
+static enum qs_code
+settle_named(struct served *served, const struct qs_record *record,
+	struct qs_err *err)
+{
+	const struct qs_store *store = served->store;
+	const size_t count = record->public_body.len / 32;
+	struct qs_name name, *names;
+	enum qs_code rc;
+
+	if (record->type != QS_RECORD_SNAPSHOT || count == 0)
+		return QS_OK;
+	names = calloc(count, sizeof(*names));
+	if (names == NULL)
+		return qs_fail_nomem(err, "settling objects");
+	memcpy(names, record->public_body.data, count * sizeof(*names));
+	rc = store->ops->settle(store->self, names, count, err);
+	if (rc == QS_ENOTFOUND) {
+		rc = QS_OK;
+		for (size_t i = 0; rc == QS_OK && i < count; i++) {
+			name = names[i];
+			rc = store->ops->settle(store->self, &name, 1, err);
+			if (rc == QS_ENOTFOUND)
+				rc = QS_OK;
+		}
+	}
+	free(names);
+	return rc;
+}
+
 static enum qs_code
 append(struct served *served, struct qs_err *err)
 {
@@ -130,6 +164,8 @@ append(struct served *served, struct qs_err *err)
 	enum qs_code rc = qs_admit_record(served->admission, bytes, &record,
 		err);
 
+	if (rc == QS_OK)
+		rc = settle_named(served, &record, err);
 	if (rc == QS_OK)
 		rc = served->store->ops->append(served->store->self, &record,
 			err);

@@ -314,4 +314,20 @@ rig_teardown(void **state)
 #define RIG_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
+/* Out of the store, into the rig's directory, and back. */
+static inline void
+rig_move_object(struct rig *rig, const struct qs_name *name, bool away)
+{
+	char hex[QS_HEX_LEN + 1], line[512];
+
+	qs_hex(hex, name->b, 32);
+	if (away)
+		(void)snprintf(line, sizeof(line), "mv store/*/obj/%.2s/%s .",
+			hex, hex);
+	else
+		(void)snprintf(line, sizeof(line), "mv %s store/*/obj/%.2s/",
+			hex, hex);
+	rig_sh(rig, line);
+}
+
 #endif

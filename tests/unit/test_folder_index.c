@@ -61,21 +61,6 @@ damage_directory(struct rig *rig, const struct qs_name *name)
 	rig_sh(rig, line);
 }
 
-static void
-move_object(struct rig *rig, const struct qs_name *name, bool away)
-{
-	char hex[QS_HEX_LEN + 1], line[512];
-
-	qs_hex(hex, name->b, 32);
-	if (away)
-		(void)snprintf(line, sizeof(line), "mv store/*/obj/%.2s/%s .",
-			hex, hex);
-	else
-		(void)snprintf(line, sizeof(line), "mv %s store/*/obj/%.2s/",
-			hex, hex);
-	rig_sh(rig, line);
-}
-
 /* Four packs: two through an index chunk, two direct. */
 static void
 save_with_cover(struct qs_folder *a, struct qs_name names[static 5])
@@ -290,7 +275,7 @@ missing_pack_is_told_until_it_is_back(void **state)
 	memcpy(copy, names, sizeof(copy));
 	(void)rig_save(a, DAY, copy, 2);
 	qs_folder_close(a);
-	move_object(rig, &names[0], true);
+	rig_move_object(rig, &names[0], true);
 	for (int i = 0; i < 2; i++) {
 		b = rig_open(rig, "b");
 		rig_told(rig, QS_ENOTFOUND, "is missing from");
@@ -298,7 +283,7 @@ missing_pack_is_told_until_it_is_back(void **state)
 		assert_true(rig_knows(b, 2));
 		qs_folder_close(b);
 	}
-	move_object(rig, &names[0], false);
+	rig_move_object(rig, &names[0], false);
 	b = rig_open(rig, "b");
 	rig_quiet(rig);
 	assert_true(rig_knows(b, 1));
@@ -491,108 +476,6 @@ unlogged_pack_that_is_back_is_still_to_be_logged(void **state)
 }
 
 static void
-retire(struct qs_folder *folder, const struct qs_name *name)
-{
-	struct qs_draft draft = {.type = QS_RECORD_RETIRE};
-	struct qs_buf body = {0};
-	struct qs_mark mark;
-	int lock;
-
-	OK(qs_folder_retire_body(folder, qs_span(name->b, 32), &body, &err));
-	draft.body = qs_buf_span(&body);
-	OK(qs_state_lock(folder, &lock, &err));
-	OK(qs_chain_append(folder, qs_keys_admin(folder->keys), &draft, &mark,
-		&err));
-	qs_fd_close(&lock);
-	qs_buf_clear(&body);
-}
-
-static void
-retired_pack_is_forgotten_until_listed_again(void **state)
-{
-	struct rig *rig = (struct rig *)*state;
-	struct qs_folder *a = rig_open(rig, "a"), *b;
-	struct qs_name names[2], first, second, unknown = {{1}};
-
-	names[0] = first = rig_pack(a, 1, true);
-	names[1] = second = rig_pack(a, 2, true);
-	(void)rig_save(a, DAY, names, 2);
-	b = rig_open(rig, "b");
-	assert_true(rig_knows(b, 1));
-	qs_folder_close(b);
-	retire(a, &unknown);
-	qs_folder_close(a);
-	a = rig_open(rig, "a");
-	retire(a, &first);
-	qs_folder_close(a);
-	a = rig_open(rig, "a");
-	b = rig_open(rig, "b");
-	assert_false(rig_knows(a, 1) || rig_knows(b, 1));
-	assert_true(rig_knows(a, 2) && rig_knows(b, 2));
-	qs_folder_close(b);
-	b = rig_open(rig, "new");
-	assert_false(rig_knows(b, 1));
-	qs_folder_close(b);
-	/* It knows of it and stores it again. */
-	(void)rig_save(a, 3 * DAY, &first, 1);
-	qs_folder_close(a);
-	b = rig_open(rig, "b");
-	assert_true(rig_knows(b, 1));
-	qs_folder_close(b);
-	/* What is retired may be gone from the store without a word. */
-	a = rig_open(rig, "a");
-	retire(a, &second);
-	qs_folder_close(a);
-	move_object(rig, &second, true);
-	b = rig_open(rig, "new2");
-	rig_quiet(rig);
-	qs_folder_close(b);
-}
-
-/*
- * A machine that had read the log before the RETIRE may build upon the pack, so
- * its snapshot, which says that it knew nothing, keeps it.
- */
-static void
-snapshot_that_knew_nothing_keeps_a_retired_pack(void **state)
-{
-	struct rig *rig = (struct rig *)*state;
-	struct qs_folder *a = rig_open(rig, "a"), *b, *late;
-	struct qs_name first = rig_pack(a, 1, true);
-	struct qs_buf unlogged = {0};
-
-	(void)rig_save(a, DAY, &first, 1);
-	b = rig_open(rig, "b");
-	late = rig_open(rig, "late");
-	retire(a, &first);
-	qs_folder_close(a);
-	qs_folder_close(b);
-	b = rig_open(rig, "b");
-	assert_false(rig_knows(b, 1));
-	qs_folder_close(b);
-	(void)rig_save(late, 2 * DAY, NULL, 0);
-	qs_folder_close(late);
-	b = rig_open(rig, "b");
-	assert_true(rig_knows(b, 1));
-	rig_quiet(rig);
-	/* It knows of the RETIRE, so it lists what it goes on using. */
-	OK(qs_index_each_unlogged(qs_folder_index(b), qs_names_collect,
-		&unlogged, &err));
-	assert_int_equal(unlogged.len, 32);
-	assert_memory_equal(unlogged.data, first.b, 32);
-	(void)rig_save(b, 3 * DAY, &first, 1);
-	qs_folder_close(b);
-	b = rig_open(rig, "b");
-	unlogged.len = 0;
-	OK(qs_index_each_unlogged(qs_folder_index(b), qs_names_collect,
-		&unlogged, &err));
-	assert_int_equal(unlogged.len, 0);
-	assert_true(rig_knows(b, 1));
-	qs_folder_close(b);
-	qs_buf_clear(&unlogged);
-}
-
-static void
 damaged_index_is_made_anew(void **state)
 {
 	struct rig *rig = (struct rig *)*state;
@@ -626,8 +509,6 @@ main(void)
 		RIG_TEST(killed_runs_packs_are_settled_before_they_are_listed),
 		RIG_TEST(names_logged_by_a_lost_process_are_not_logged_twice),
 		RIG_TEST(unlogged_pack_that_is_back_is_still_to_be_logged),
-		RIG_TEST(retired_pack_is_forgotten_until_listed_again),
-		RIG_TEST(snapshot_that_knew_nothing_keeps_a_retired_pack),
 		RIG_TEST(damaged_index_is_made_anew),
 	};
 

@@ -264,36 +264,57 @@ end_listening(int number)
 	is_over = 1;
 }
 
-/* A socket there that nobody listens on is what a killed hub has left. */
+/* Is somebody listening there? */
+static bool
+is_taken(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool taken = fd >= 0 && connect(fd, (const struct sockaddr *)address,
+		sizeof(*address)) == 0;
+
+	qs_fd_close(&fd);
+	return taken;
+}
+
+/*
+ * The socket gets its name when it listens: who finds it can call.  One there
+ * that nobody listens on is what a killed hub has left.
+ */
 static enum qs_code
 make_socket(const char *path, int *out, struct qs_err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = -1, probe = -1;
+	struct sockaddr_un fresh = address;
+	struct stat st;
+	int fd;
 	mode_t old;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (snprintf(fresh.sun_path, sizeof(fresh.sun_path), "%s.new", path) >=
+		(int)sizeof(fresh.sun_path))
 		return qs_fail(err, QS_EINVAL, "--listen %s: the path is too "
 			"long for a socket", path);
 	memcpy(address.sun_path, path, strlen(path));
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (probe >= 0 && connect(probe, (const struct sockaddr *)&address,
-		sizeof(address)) != 0 && errno == ECONNREFUSED)
-		(void)unlink(path);
-	qs_fd_close(&probe);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return qs_fail(err, QS_EEXIST, "--listen %s: there is a file "
+			"of that name", path);
+	if (is_taken(&address))
+		return qs_fail(err, QS_EBUSY, "--listen %s: another hub "
+			"listens there", path);
+	(void)unlink(fresh.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* Whoever can reach it is asked who he is; the list decides. */
 	old = umask(0111);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address,
-		sizeof(address)) != 0 || listen(fd, 64) != 0) {
-		(void)umask(old);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&fresh,
+		sizeof(fresh)) != 0 || listen(fd, 64) != 0 ||
+		rename(fresh.sun_path, path) != 0)
 		(void)qs_fail_errno(err, "--listen %s", path);
-		qs_fd_close(&fd);
-		return err->code;
-	}
+	else
+		*out = fd;
 	(void)umask(old);
-	*out = fd;
-	return QS_OK;
+	if (*out == fd)
+		return QS_OK;
+	qs_fd_close(&fd);
+	return err->code;
 }
 
 #define CHILDREN_MAX 256

@@ -286,6 +286,7 @@ make_socket(const char *path, int *out, struct qs_err *err)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct sockaddr_un fresh = address;
 	struct stat st;
+	bool is_made;
 	int fd;
 	mode_t old;
 
@@ -304,17 +305,18 @@ make_socket(const char *path, int *out, struct qs_err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* Whoever can reach it is asked who he is; the list decides. */
 	old = umask(0111);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&fresh,
-		sizeof(fresh)) != 0 || listen(fd, 64) != 0 ||
-		rename(fresh.sun_path, path) != 0)
+	is_made = fd >= 0 && bind(fd, (const struct sockaddr *)&fresh,
+		sizeof(fresh)) == 0 && listen(fd, 64) == 0 &&
+		rename(fresh.sun_path, path) == 0;
+	if (!is_made)
 		(void)qs_fail_errno(err, "--listen %s", path);
-	else
-		*out = fd;
 	(void)umask(old);
-	if (*out == fd)
-		return QS_OK;
-	qs_fd_close(&fd);
-	return err->code;
+	if (!is_made) {
+		qs_fd_close(&fd);
+		return err->code;
+	}
+	*out = fd;
+	return QS_OK;
 }
 
 #define CHILDREN_MAX 256

@@ -282,6 +282,9 @@ enter_cage(const struct qs_serve_options *options, struct qs_err *err)
 	enum qs_code rc = qs_dir_open(AT_FDCWD, options->root, &cage.root_fd,
 		err);
 
+	if (rc == QS_ENOTFOUND)
+		return qs_fail(err, QS_ENOSTORE, "there is no folder %s: make "
+			"it first (mkdir)", options->root);
 	if (rc == QS_OK)
 		rc = qs_cage_enter(&cage, err);
 	qs_fd_close(&cage.root_fd);

@@ -76,7 +76,7 @@ static enum qs_code
 next_entry(DIR *stream, const char *path, const struct dirent **out,
 	struct qs_err *err)
 {
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 
 	do {
 		errno = 0;
@@ -178,7 +178,7 @@ list_files(struct listing *listing, const char *path,
 {
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	enum qs_code rc = open_area(listing, path, &stream, err);
 
 	if (rc != QS_OK)
@@ -209,7 +209,7 @@ list_nested(struct listing *listing, const char *path, size_t len,
 {
 	struct reading reading = {.listing = listing, .path = path};
 	DIR *stream = NULL;
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	struct qs_err first;
 	enum qs_code rc = open_area(listing, path, &stream, err);
 
@@ -261,7 +261,7 @@ list_beside(struct listing *listing, struct qs_err *err)
 {
 	struct qs_ref ref = {.area = QS_AREA_BESIDE};
 	DIR *stream = NULL;
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	enum qs_code rc = open_area(listing, ".", &stream, err);
 
 	if (rc != QS_OK)
@@ -389,7 +389,7 @@ add_folder(struct qs_folder_list *list, const uint8_t *id, struct qs_err *err)
 static bool
 has_file(int dir_fd, const char *path)
 {
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	bool is_any = false;
 	DIR *stream;
 	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -409,7 +409,7 @@ static enum qs_code
 find_folders(DIR *stream, const char *path, struct qs_folder_list *list,
 	struct qs_err *err)
 {
-	const struct dirent *entry;
+	const struct dirent *entry = NULL;
 	enum qs_code rc;
 
 	for (;;) {

@@ -96,6 +96,10 @@ take_link(struct client *client, struct qs_link **out, uint64_t *number,
 	enum qs_code rc = QS_OK;
 
 	(void)pthread_mutex_lock(&client->lock);
+	/* Calls on a dead link end at once. */
+	while (client->link != NULL && client->link_users > 0 &&
+		qs_link_is_dead(client->link))
+		(void)pthread_cond_wait(&client->changed, &client->lock);
 	if (may_renew(client))
 		rc = renew(client, err);
 	if (rc == QS_OK) {

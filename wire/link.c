@@ -405,9 +405,13 @@ read_welcome(struct qs_link *link, unsigned wait, struct qs_err *err)
 	uint8_t bytes[QS_WIRE_GREETING];
 	uint8_t text[QS_WIRE_TEXT_MAX];
 	struct qs_wire_welcome welcome;
-	enum qs_code rc = qs_wire_read(link->wire, bytes, sizeof(bytes), wait,
-		NULL, err);
+	/* The first byte tells noise, of which there may be little. */
+	enum qs_code rc = qs_wire_read(link->wire, bytes, 1, wait, NULL, err);
 
+	memset(bytes + 1, 0, sizeof(bytes) - 1);
+	if (rc == QS_OK && bytes[0] == 'Q')
+		rc = qs_wire_read(link->wire, bytes + 1, sizeof(bytes) - 1,
+			wait, NULL, err);
 	if (rc == QS_OK)
 		rc = qs_wire_welcome_decode(bytes, &welcome, err);
 	if (rc != QS_OK)
@@ -516,7 +520,8 @@ qs_link_open(const struct qs_url *url, struct qs_link **out, struct qs_err *err)
 			"qs-answers", err);
 	if (rc != QS_OK) {
 		tear_down(link, rc != QS_OK, tail);
-		if (tail[0] != '\0') {
+		/* A hub that refuses has said why. */
+		if (rc == QS_ENET && tail[0] != '\0') {
 			struct qs_err why = *err;
 
 			(void)qs_fail(err, why.code, "%.200s (%.250s)",

@@ -228,6 +228,8 @@ completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 		"\t\t\t'qrexec:// ssh:// unix: exec:' -- \"$word\"\n"
 		"\t\t\tcompgen -f -- \"$word\")\n"
 		"\t\tcompopt -o nospace\n\t\treturn;;\n"
+		"\t:)\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
+		"\t\treturn;;\n"
 		"\tesac\n\tcase $verb in\n");
 	put_cases();
 	(void)printf("\tesac\n"

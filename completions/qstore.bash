@@ -18,6 +18,8 @@ _qstore() {
 			compgen -f -- "$word")
 		compopt -o nospace
 		return;;
+	:)	mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return;;
 	esac
 	case $verb in
 	'') all+=' init snapshot snapshots ls find diff dump restore mount umount check stats tag forget retire undelete key unlock lock benchmark version completion help serve scrub status tidy hub-undelete';;

@@ -26,8 +26,7 @@ part() { # PAGE WORD
 check_help() { # WHAT PAGE WORD HELP
 	local option
 
-	expand "$4" | grep -nE '^.{81,}' |
-		sed "s/^/$1: the help is over 80 columns: /" | grep . >&2 && bad=1
+	grep -nE '^.{81,}' "$4" >&2 && complain "$1: over 80 columns"
 	part "$2" "$3" >"$tmp/part"
 	[ -s "$tmp/part" ] || complain "$2: has no .SS $3"
 	for option in $(options <"$4"); do
@@ -43,10 +42,8 @@ trap 'rm -rf "$tmp"' EXIT
 here='serve scrub status tidy hub-undelete'
 
 "$built/qstore" help >"$tmp/help"
-check_help 'qstore help' docs/qstore.1 init /dev/null
-expand "$tmp/help" | grep -nE '^.{81,}' >&2 && complain 'qstore help: too wide'
-"$built/qstore" help options >"$tmp/help"
-expand "$tmp/help" | grep -nE '^.{81,}' >&2 && complain 'help options: too wide'
+"$built/qstore" help options >>"$tmp/help"
+grep -nE '^.{81,}' "$tmp/help" >&2 && complain 'qstore help: over 80 columns'
 awk '/^\.SH/ { on = /OPTIONS OF ALL/ } on' docs/qstore.1 >"$tmp/part"
 for option in $(options <"$tmp/help"); do
 	grep -qF -- "${option//-/\\-}" "$tmp/part" ||
@@ -63,7 +60,7 @@ for command in $commands; do
 	*" $command "*)
 		check_help "help $command" docs/qstore-hub.1 \
 			"${command#hub-}" "$tmp/help"
-		grep -qE "^\.SS $command|^\.BR? .*$command" docs/qstore.1 ||
+		grep -qE "^\.SS (.*, )?${command//-/.-}(,|$)" docs/qstore.1 ||
 			complain "docs/qstore.1: does not name $command"
 		;;
 	*) check_help "help $command" docs/qstore.1 "$command" "$tmp/help" ;;
@@ -71,7 +68,7 @@ for command in $commands; do
 	grep -F -- " $command" completions/qstore.bash >/dev/null ||
 		complain "completion: does not know $command"
 	# The case label of this command; an alias may follow its name.
-	sed -n "s/^\t$command\(|[a-z]*\)*) all+=//p" completions/qstore.bash \
+	sed -n "s/^\t$command\(|[a-z]*\)*) all+*=//p" completions/qstore.bash \
 		>"$tmp/part"
 	for option in $(options <"$tmp/help"); do
 		case $option in --help) continue ;; esac

@@ -43,8 +43,8 @@ put_overview(void)
 	for (size_t i = 0; i < count; i++)
 		(void)printf("  %-12s %s\n", siblings[i].name,
 			siblings[i].brief);
-	(void)printf("\n\"qstore help COMMAND\" and \"qstore help options\" say "
-		"more, man qstore all.\n");
+	(void)printf("\n\"qstore help COMMAND\" and \"qstore help options\" "
+		"say more, man qstore all.\n");
 }
 
 static void

@@ -11,7 +11,8 @@ usage: ./quickstart.sh [--keep] [DIR]
 
 Installs what the build needs, builds qstore, makes a store in a temporary
 place, takes two snapshots of DIR (default: this source tree), restores the
-second one and compares it with what was saved. DIR is only read: what is changed
+second one and compares it with what was saved, and opens the same store through a
+hub. DIR is only read: what is changed
 between the snapshots is a copy. All is removed at the end, but with --keep.
 USAGE
 }
@@ -145,6 +146,10 @@ for target in "${targets[@]}"; do
 done
 show qstore check --read-data
 
+say 'The same store through a hub: a process without a key'
+show qstore -r "exec:qstore serve --store '$QSTORE_REPOSITORY'" snapshots
+show qstore status "$QSTORE_REPOSITORY"
+
 cat <<NEXT
 
 == Done. To go on with files of your own:
@@ -153,6 +158,7 @@ cat <<NEXT
   qstore init -r /media/disk/store        # asks for a passphrase; note the code
   qstore snapshot -r /media/disk/store ~/Pictures
   qstore restore -r /media/disk/store latest --target /tmp/back
+  qstore snapshot -r ssh://HOST/PATH ~/Pictures   # a hub: docs/HUB.md
   qstore help
 
 NEXT

@@ -136,14 +136,25 @@ void qs_cli_help(const struct qs_cli_command *command);
 
 /* ------------------------------------------------------------ siblings */
 
+struct qs_cli_sibling { /* a command that another program carries out */
+	const char *name, *program;
+	const char *word; /* what that program calls it */
+	const char *brief;
+	const char *options; /* for the completion */
+};
+
+const struct qs_cli_sibling *qs_cli_siblings(size_t *count);
+/* NULL: there is none of that name. */
+const struct qs_cli_sibling *qs_cli_sibling(const char *name);
 /*
  * Become the program that carries out argv[1], if another one does.  Returns
  * QS_OK when none does, a failure when it can't be started.
  */
-QS_MUST_CHECK enum qs_code qs_cli_sibling(int argc, char **argv,
+QS_MUST_CHECK enum qs_code qs_cli_try_sibling(int argc, char **argv,
 	struct qs_err *err);
-/* Their lines of the overview. */
-void qs_cli_put_siblings(void);
+/* Become it to tell how it is used; returns the failure when it can't. */
+QS_MUST_CHECK enum qs_code qs_cli_sibling_help(
+	const struct qs_cli_sibling *sibling, struct qs_err *err);
 
 /* ------------------------------------------------------------- signals */
 

@@ -29,7 +29,7 @@ static const struct qs_cli_option option_table[] = {
 	{"keep-yearly", 'y', QS_CLI_TEXT, AT(keep[QS_PERIOD_YEARLY]), "N",
 		"keep the newest of each of N years"},
 	{"keep-within", 0, QS_CLI_TEXT, AT(within[QS_PERIOD_LAST]), "SPAN",
-		"keep what is at most so much older than the newest"},
+		"keep what is up to so much older than the newest"},
 	{"keep-within-hourly", 0, QS_CLI_TEXT, AT(within[QS_PERIOD_HOURLY]),
 		"SPAN", "thereof one of each hour"},
 	{"keep-within-daily", 0, QS_CLI_TEXT, AT(within[QS_PERIOD_DAILY]),

@@ -13,7 +13,7 @@ static const struct qs_cli_option option_table[] = {
 	{"new-key-file", 0, QS_CLI_TEXT, AT(new_key_file), "FILE",
 		"add: open with this key file alone"},
 	{"no-admin", 0, QS_CLI_FLAG, AT(no_admin), NULL,
-		"add: it opens the folder without the right to delete"},
+		"add: it opens without the right to delete"},
 };
 
 /* Needs no key: what is read here is public. */

@@ -21,13 +21,13 @@ static const struct qs_cli_option option_table[] = {
 	{"snapshot", 's', QS_CLI_TEXT, AT(snapshot), "SNAPSHOT[:PATH]",
 		"only this one, its files right at DIR"},
 	{"owner", 0, QS_CLI_TEXT, AT(owner), "WHOSE",
-		"stored (root's default) or mine: who files belong to"},
+		"whose files are: stored (root's default) or mine"},
 	{"allow-other", 0, QS_CLI_FLAG, AT(allow_other), NULL,
 		"other users may look in, as modes and ACLs allow"},
 	{"cache-size", 0, QS_CLI_SIZE, AT(cache_size), "SIZE",
 		"memory for opened data (64M)"},
 	{"timeout", 0, QS_CLI_TEXT, AT(timeout), "TIME",
-		"a read fails when the store is silent for so long (30s)"},
+		"a read fails after so long a silence (30s)"},
 	{"host", 'H', QS_CLI_LIST, AT(filter.hosts), "HOST",
 		"only snapshots of this host"},
 	{"tag", 0, QS_CLI_LIST, AT(filter.tags), "TAG",
@@ -132,8 +132,7 @@ const struct qs_cli_command qs_cmd_mount = {
 	.name = "mount",
 	.args = "[OPTION...] DIR",
 	.brief = "show all snapshots as plain directories in DIR",
-	.example = "qstore mount ~/snapshots && cp -a "
-		"~/snapshots/latest/home/anna/list.txt .",
+	.example = "qstore mount ~/snapshots; ls ~/snapshots/latest",
 	.options = option_table,
 	.option_count = sizeof(option_table) / sizeof(option_table[0]),
 	.options_size = sizeof(struct options),
@@ -146,7 +145,7 @@ struct umount_options {
 
 static const struct qs_cli_option umount_table[] = {
 	{"lazy", 'z', QS_CLI_FLAG, offsetof(struct umount_options, lazy), NULL,
-		"also when files are open; it ends when they are closed"},
+		"even if files are open; ends when they are closed"},
 };
 
 static enum qs_code

@@ -17,7 +17,7 @@ static const struct qs_cli_option option_table[] = {
 	{"dry-run", 'n', QS_CLI_FLAG, AT(dry_run), NULL,
 		"say what would go, and do nothing"},
 	{"max-unused", 0, QS_CLI_TEXT, AT(max_unused), "LIMIT",
-		"how much may stay unused: 5% (default), 2G, unlimited"},
+		"may stay unused: 5% (default), 2G, unlimited"},
 };
 
 enum qs_code

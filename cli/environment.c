@@ -16,9 +16,9 @@
 
 static const struct qs_cli_option global_options[] = {
 	{"repo", 'r', QS_CLI_TEXT, AT(repo), "URL",
-		"where the store is: a path, qrexec://, ssh://, unix:, exec:"},
+		"where the store is: a path, or a hub (below)"},
 	{"folder", 'F', QS_CLI_TEXT, AT(folder), "NAME",
-		"which folder of it: a name, or its id's first digits"},
+		"which folder: a name, or its id's first digits"},
 	{"password-file", 'p', QS_CLI_TEXT, AT(password_file), "FILE",
 		"passphrase: first line of FILE"},
 	{"password-command", 0, QS_CLI_TEXT, AT(password_command), "COMMAND",

@@ -31,18 +31,35 @@ put_overview(void)
 	size_t count;
 	const struct qs_cli_command *const *commands =
 		qs_cli_commands(&count);
-	const struct qs_cli_option *globals;
+	const struct qs_cli_sibling *siblings;
 
 	(void)printf("use: qstore [OPTION...] COMMAND [OPTION...] [WORD...]\n"
 		"\nEncrypted, deduplicated snapshots of your files.\n\n");
 	for (size_t i = 0; i < count; i++)
 		(void)printf("  %-12s %s\n", commands[i]->name,
 			commands[i]->brief);
-	qs_cli_put_siblings();
-	(void)printf("\nOptions of all commands:\n");
-	globals = qs_cli_global_options(&count);
+	siblings = qs_cli_siblings(&count);
+	(void)printf("\nWhere the store is kept (no key is needed):\n");
+	for (size_t i = 0; i < count; i++)
+		(void)printf("  %-12s %s\n", siblings[i].name,
+			siblings[i].brief);
+	(void)printf("\n\"qstore help COMMAND\" and \"qstore help options\" "
+		"say more, man qstore all.\n");
+}
+
+static void
+put_globals(void)
+{
+	size_t count;
+	const struct qs_cli_option *globals = qs_cli_global_options(&count);
+
+	(void)printf("Options of all commands:\n\n");
 	put_options(globals, count);
-	(void)printf("\n\"qstore help COMMAND\" says more, qstore(1) all.\n");
+	(void)printf("\nexample: qstore -r ssh://nas.local/srv/photos "
+		"snapshots\n"
+		"A store is at a PATH, or behind a hub at qrexec://VM/FOLDER,\n"
+		"ssh://[USER@]HOST[:PORT]/PATH, unix:SOCKET#FOLDER or "
+		"exec:COMMAND.\n");
 }
 
 void
@@ -61,7 +78,7 @@ qs_cli_help(const struct qs_cli_command *command)
 		(void)putchar('\n');
 	put_options(command->options, command->option_count);
 	(void)printf("\nexample: %s\n"
-		"Options of all commands: see qstore help.\n",
+		"Options of all commands: qstore help options\n",
 		command->example);
 }
 
@@ -75,6 +92,12 @@ help(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 	(void)opts;
 	if (rc != QS_OK)
 		return rc;
+	if (argc == 1 && strcmp(argv[0], "options") == 0) {
+		put_globals();
+		return QS_OK;
+	}
+	if (argc == 1 && qs_cli_sibling(argv[0]) != NULL)
+		return qs_cli_sibling_help(qs_cli_sibling(argv[0]), err);
 	if (argc == 1) {
 		command = qs_cli_command(argv[0]);
 		if (command == NULL)
@@ -117,40 +140,36 @@ put_words(const struct qs_cli_option *options, size_t count)
 		(void)printf(" --%s", options[i].name);
 }
 
-static enum qs_code
-completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
-	struct qs_err *err)
+/* All names with this between them; the aliases, too, if they are wanted. */
+static void
+put_names(const char *between, bool with_aliases)
 {
-	const struct qs_cli_command *const *commands;
-	const struct qs_cli_option *globals;
-	size_t count, global_count;
-	enum qs_code rc = qs_cli_words(cli, argc, 1, 1, err);
+	size_t count;
+	const struct qs_cli_command *const *commands =
+		qs_cli_commands(&count);
+	const struct qs_cli_sibling *siblings;
 
-	(void)opts;
-	if (rc == QS_OK && strcmp(argv[0], "bash") != 0)
-		rc = qs_fail(err, QS_EUNSUPPORTED, "completion: \"%s\" is not "
-			"bash", argv[0]);
-	if (rc != QS_OK)
-		return rc;
-	commands = qs_cli_commands(&count);
-	globals = qs_cli_global_options(&global_count);
-	(void)printf("# shellcheck shell=bash\n"
-		"# bash completion for qstore: source it, or keep it as\n"
-		"# ~/.local/share/bash-completion/completions/qstore\n"
-		"_qstore() {\n"
-		"\tlocal word=${COMP_WORDS[COMP_CWORD]} verb='' i\n"
-		"\tlocal all='");
-	put_words(globals, global_count);
-	(void)printf("'\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-		"\t\tcase ${COMP_WORDS[i]} in\n\t\t");
+	for (size_t i = 0; i < count; i++) {
+		(void)printf("%s%s", i > 0 ? between : "", commands[i]->name);
+		if (with_aliases && commands[i]->alias != NULL)
+			(void)printf("%s%s", between, commands[i]->alias);
+	}
+	siblings = qs_cli_siblings(&count);
 	for (size_t i = 0; i < count; i++)
-		(void)printf("%s%s%s%s", i > 0 ? "|" : "", commands[i]->name,
-			commands[i]->alias != NULL ? "|" : "",
-			commands[i]->alias != NULL ? commands[i]->alias : "");
-	(void)printf(")\n\t\t\tverb=${COMP_WORDS[i]}; break;;\n"
-		"\t\tesac\n\tdone\n\tcase $verb in\n\t'') all+=' ");
-	for (size_t i = 0; i < count; i++)
-		(void)printf(" %s", commands[i]->name);
+		(void)printf("%s%s", between, siblings[i].name);
+}
+
+/* A line for each command: what may follow it. */
+static void
+put_cases(void)
+{
+	size_t count;
+	const struct qs_cli_command *const *commands =
+		qs_cli_commands(&count);
+	const struct qs_cli_sibling *siblings;
+
+	(void)printf("\t'') all+=' ");
+	put_names(" ", false);
 	(void)printf("';;\n");
 	for (size_t i = 0; i < count; i++) {
 		(void)printf("\t%s%s%s) all+='", commands[i]->name,
@@ -161,11 +180,61 @@ completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 			(void)printf(" list add remove passwd recovery");
 		if (commands[i] == &qs_cmd_completion)
 			(void)printf(" bash");
+		if (commands[i] == &qs_cmd_help) {
+			(void)printf(" options ");
+			put_names(" ", true);
+		}
 		(void)printf("';;\n");
 	}
+	/* These are another program's: it has options of its own only. */
+	siblings = qs_cli_siblings(&count);
+	for (size_t i = 0; i < count; i++)
+		(void)printf("\t%s) all='%s';;\n", siblings[i].name,
+			siblings[i].options);
+}
+
+static enum qs_code
+completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
+	struct qs_err *err)
+{
+	const struct qs_cli_option *globals;
+	size_t count;
+	enum qs_code rc = qs_cli_words(cli, argc, 1, 1, err);
+
+	(void)opts;
+	if (rc == QS_OK && strcmp(argv[0], "bash") != 0)
+		rc = qs_fail(err, QS_EUNSUPPORTED, "completion: \"%s\" is not "
+			"bash", argv[0]);
+	if (rc != QS_OK)
+		return rc;
+	globals = qs_cli_global_options(&count);
+	(void)printf("# shellcheck shell=bash\n"
+		"# bash completion for qstore: source it, or keep it as\n"
+		"# ~/.local/share/bash-completion/completions/qstore\n"
+		"_qstore() {\n"
+		"\tlocal word=${COMP_WORDS[COMP_CWORD]} verb='' i\n"
+		"\tlocal before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+		"\tlocal all='");
+	put_words(globals, count);
+	(void)printf("'\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+		"\t\tcase ${COMP_WORDS[i]} in\n\t\t");
+	put_names("|", true);
+	(void)printf(")\n\t\t\tverb=${COMP_WORDS[i]}; break;;\n"
+		"\t\tesac\n\tdone\n"
+		/* A colon ends a word for bash: what follows is a path. */
+		"\tcase $before in\n"
+		"\t-r|--repo|--repair-from)\n"
+		"\t\tmapfile -t COMPREPLY < <(compgen -W \\\n"
+		"\t\t\t'qrexec:// ssh:// unix: exec:' -- \"$word\"\n"
+		"\t\t\tcompgen -f -- \"$word\")\n"
+		"\t\tcompopt -o nospace\n\t\treturn;;\n"
+		"\t:)\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
+		"\t\treturn;;\n"
+		"\tesac\n\tcase $verb in\n");
+	put_cases();
 	(void)printf("\tesac\n"
 		"\tif [[ $word == -* || -z $verb || $verb == key ||\n"
-		"\t\t$verb == completion ]]; then\n"
+		"\t\t$verb == completion || $verb == help ]]; then\n"
 		"\t\tmapfile -t COMPREPLY < <(compgen -W \"$all\" -- "
 		"\"$word\")\n\telse\n"
 		"\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
@@ -176,7 +245,7 @@ completion(struct qs_cli *cli, const void *opts, size_t argc, char **argv,
 
 const struct qs_cli_command qs_cmd_help = {
 	.name = "help",
-	.args = "[COMMAND]",
+	.args = "[COMMAND | options]",
 	.brief = "how a command is used",
 	.example = "qstore help snapshot",
 	.run = help,

@@ -26,12 +26,14 @@ static void
 help(FILE *file)
 {
 	(void)fputs("qstore-hub: keeps encrypted folders, without any key\n\n"
-		"usage: qstore-hub COMMAND [OPTION]... (--help tells more)\n\n",
+		"usage: qstore-hub COMMAND [OPTION]... [PATH]...\n\n",
 		file);
 	for (size_t i = 0; i < COMMANDS; i++)
 		(void)fprintf(file, "  %-10s %s\n", commands[i].name,
 			commands[i].brief);
-	(void)fputs("\nexample: qstore-hub status\n", file);
+	(void)fputs("\nexample: qstore-hub status\n"
+		"\"qstore-hub help COMMAND\" says more, man qstore-hub all.\n",
+		file);
 }
 
 int
@@ -48,6 +50,7 @@ int
 main(int argc, char **argv)
 {
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	char ask_help[] = "--help";
 	struct qs_err err;
 	int status = 1;
 
@@ -56,6 +59,10 @@ main(int argc, char **argv)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	if (qs_crypto_init(&err) != QS_OK)
 		return qs_hub_failed(&err);
+	if (argc == 3 && strcmp(argv[1], "help") == 0) {
+		argv[1] = argv[2];
+		argv[2] = ask_help;
+	}
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 		strcmp(argv[1], "help") == 0) {
 		help(argc < 2 ? stderr : stdout);

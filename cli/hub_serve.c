@@ -36,11 +36,12 @@ static const char usage[] =
 	"  --qrexec          as dom0 says: QREXEC_REMOTE_DOMAIN, the service\n"
 	"  --principal NAME  for the forced command of an ssh key\n"
 	"  --folder F        the hub's folder\n"
-	"  --mode M          ro, rw or transfer: at most that\n"
+	"  --mode M          what the list has (rw or transfer), or ro\n"
 	"  --listen PATH     make a socket there, a process for each call\n"
 	"  --store PATH      a bare path, for whoever could write it anyway\n"
 	"  --hub DIR         where the folders are (~/qstore)\n"
 	"  --acl FILE        the access list (~/.config/qstore/acl.conf)\n"
+	"  --no-sandbox      without Landlock, seccomp and limits\n"
 	"\n"
 	"example: qstore-hub serve --principal laptop --folder work\n";
 

@@ -169,6 +169,9 @@ run(struct qs_cli *cli, size_t argc, char **argv, struct qs_err *err)
 			"say what to do, for example: qstore snapshot ~/work");
 	}
 	cli->command = qs_cli_command(argv[0]);
+	if (cli->command == NULL && qs_cli_sibling(argv[0]) != NULL)
+		return qs_fail(err, QS_EINVAL, "%s takes its options behind "
+			"it: qstore help %s lists them", argv[0], argv[0]);
 	if (cli->command == NULL)
 		return qs_fail(err, QS_EINVAL, "there is no command \"%s\"; "
 			"qstore help lists them", argv[0]);
@@ -183,7 +186,7 @@ main(int argc, char **argv)
 	int status;
 
 	(void)setlocale(LC_TIME, "C");
-	err.code = qs_cli_sibling(argc, argv, &err);
+	err.code = qs_cli_try_sibling(argc, argv, &err);
 	qs_cli_signals();
 	if (err.code == QS_OK)
 		err.code = run(&cli, argc > 0 ? (size_t)argc : 0, argv, &err);

@@ -9,26 +9,40 @@
 
 #include "cli/cli_internal.h"
 
-static const struct {
-	const char *name, *program, *word, *brief;
-} siblings[] = {
-	{"serve", "qstore-hub", "serve", "serve a folder to one client"},
-	{"scrub", "qstore-hub", "scrub", "look at every file for damage"},
-	{"status", "qstore-hub", "status", "how much a hub holds"},
-	{"tidy", "qstore-hub", "tidy", "carry out what was retired"},
+static const struct qs_cli_sibling siblings[] = {
+	{"serve", "qstore-hub", "serve", "serve a folder to one client",
+		" --qrexec --principal --folder --mode --listen --store --hub"
+		" --acl --no-sandbox --help"},
+	{"scrub", "qstore-hub", "scrub", "look at every file for damage",
+		" --fast --full --rebuild --anew --max-duration --threads"
+		" --repair-from --hub --json --help"},
+	{"status", "qstore-hub", "status", "how much a hub holds",
+		" --hub --acl --json --help"},
+	{"tidy", "qstore-hub", "tidy", "carry out what was retired",
+		" --dry-run --trash-days --purge-days --share --hub --json"
+		" --help"},
 	{"hub-undelete", "qstore-hub", "undelete",
-		"everything out of the trash"},
+		"everything out of the trash",
+		" --hold-days --hub --json --help"},
 };
 
 #define SIBLINGS (sizeof(siblings) / sizeof(siblings[0]))
 
-void
-qs_cli_put_siblings(void)
+const struct qs_cli_sibling *
+qs_cli_siblings(size_t *count)
 {
-	(void)printf("\nWhere the store is kept (no key is needed):\n");
-	for (size_t i = 0; i < SIBLINGS; i++)
-		(void)printf("  %-12s %s\n", siblings[i].name,
-			siblings[i].brief);
+	*count = SIBLINGS;
+	return siblings;
+}
+
+const struct qs_cli_sibling *
+qs_cli_sibling(const char *name)
+{
+	for (size_t i = 0; i < SIBLINGS; i++) {
+		if (strcmp(name, siblings[i].name) == 0)
+			return &siblings[i];
+	}
+	return NULL;
 }
 
 /* Beside this program, or else wherever PATH has it. */
@@ -79,12 +93,20 @@ become(const char *program, const char *word, int argc, char **argv,
 }
 
 enum qs_code
-qs_cli_sibling(int argc, char **argv, struct qs_err *err)
+qs_cli_try_sibling(int argc, char **argv, struct qs_err *err)
 {
-	for (size_t i = 0; argc >= 2 && i < SIBLINGS; i++) {
-		if (strcmp(argv[1], siblings[i].name) == 0)
-			return become(siblings[i].program, siblings[i].word,
-				argc, argv, err);
-	}
-	return QS_OK;
+	const struct qs_cli_sibling *sibling = argc < 2 ? NULL :
+		qs_cli_sibling(argv[1]);
+
+	return sibling == NULL ? QS_OK : become(sibling->program,
+		sibling->word, argc, argv, err);
+}
+
+enum qs_code
+qs_cli_sibling_help(const struct qs_cli_sibling *sibling, struct qs_err *err)
+{
+	char help[] = "--help";
+	char *argv[] = {NULL, NULL, help};
+
+	return become(sibling->program, sibling->word, 3, argv, err);
 }

@@ -3,15 +3,26 @@
 # ~/.local/share/bash-completion/completions/qstore
 _qstore() {
 	local word=${COMP_WORDS[COMP_CWORD]} verb='' i
+	local before=${COMP_WORDS[COMP_CWORD - 1]}
 	local all=' --repo --folder --password-file --password-command --key-file --recovery-code --cache-dir --no-cache --compression --accept-rollback --json --quiet --verbose --help --version'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|forget|retire|prune|undelete|key|unlock|lock|benchmark|version|completion|help)
+		init|snapshot|backup|snapshots|ls|find|diff|dump|restore|mount|umount|check|stats|tag|forget|retire|prune|undelete|key|unlock|lock|benchmark|version|completion|help|serve|scrub|status|tidy|hub-undelete)
 			verb=${COMP_WORDS[i]}; break;;
 		esac
 	done
+	case $before in
+	-r|--repo|--repair-from)
+		mapfile -t COMPREPLY < <(compgen -W \
+			'qrexec:// ssh:// unix: exec:' -- "$word"
+			compgen -f -- "$word")
+		compopt -o nospace
+		return;;
+	:)	mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return;;
+	esac
 	case $verb in
-	'') all+='  init snapshot snapshots ls find diff dump restore mount umount check stats tag forget retire undelete key unlock lock benchmark version completion help';;
+	'') all+=' init snapshot snapshots ls find diff dump restore mount umount check stats tag forget retire undelete key unlock lock benchmark version completion help serve scrub status tidy hub-undelete';;
 	init) all+=' --label --generate-passphrase --no-recovery --no-confirm --separate-admin --admin-password-file';;
 	snapshot|backup) all+=' --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --files-from --files-from-verbatim --files-from-raw --one-file-system --tag --host --time --parent --force --skip-if-unchanged --stdin --stdin-filename --dry-run --read-concurrency --no-scan';;
 	snapshots) all+=' --latest --forgotten --host --tag --path';;
@@ -34,10 +45,15 @@ _qstore() {
 	benchmark) all+='';;
 	version) all+='';;
 	completion) all+=' bash';;
-	help) all+='';;
+	help) all+=' options init snapshot backup snapshots ls find diff dump restore mount umount check stats tag forget retire prune undelete key unlock lock benchmark version completion help serve scrub status tidy hub-undelete';;
+	serve) all=' --qrexec --principal --folder --mode --listen --store --hub --acl --no-sandbox --help';;
+	scrub) all=' --fast --full --rebuild --anew --max-duration --threads --repair-from --hub --json --help';;
+	status) all=' --hub --acl --json --help';;
+	tidy) all=' --dry-run --trash-days --purge-days --share --hub --json --help';;
+	hub-undelete) all=' --hold-days --hub --json --help';;
 	esac
 	if [[ $word == -* || -z $verb || $verb == key ||
-		$verb == completion ]]; then
+		$verb == completion || $verb == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$all" -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

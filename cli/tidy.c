@@ -36,7 +36,7 @@ find_hub(char out[static PATH_MAX])
 static bool
 is_directory(const char *url)
 {
-	return url != NULL && strchr(url, ':') == NULL;
+	return url != NULL && !qs_url_is_remote(url);
 }
 
 /* Our environment without what is qstore's: it may have a passphrase in it. */

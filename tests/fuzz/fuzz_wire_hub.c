@@ -120,7 +120,7 @@ send_body(struct hub *hub, unsigned kind, struct qs_span body)
 	qs_wire_head_encode(&head, bytes);
 	send_all(hub, bytes, sizeof(bytes));
 	send_all(hub, body.data, body.len);
-	hub->is_owing = (kind & GOES_ON) != 0 && (kind & IS_REFUSAL) == 0;
+	hub->is_owing = head.flags != 0 && head.code == QS_OK;
 }
 
 static void
@@ -185,8 +185,7 @@ run_hub(void *arg)
 
 	greet(hub);
 	if (!hub->is_greeted)
-		is_more = send_piece(hub);
-	hub->is_owing = false;
+		is_more = send_piece(hub); /* half a greeting, perhaps */
 	while (is_more) {
 		/* An answer that is not whole is gone on with. */
 		struct pollfd fd = {.fd = hub->fd, .events = POLLIN};

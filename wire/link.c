@@ -187,6 +187,10 @@ read_answer(struct qs_link *link, const struct qs_wire_head *head,
 			"asked");
 	if (head->code != QS_OK)
 		return read_refusal(link, call, head, err);
+	/* Or an answer could go on for ever without a byte. */
+	if (head->len == 0 && (head->flags & QS_WIRE_MORE_FOLLOWS) != 0)
+		return qs_fail(err, QS_EPROTO, "an empty frame within an "
+			"answer");
 	if (call->sink != NULL)
 		rc = call->sink->head(call->sink->arg, head->len, &into, err);
 	else if (head->len > 0)
@@ -415,8 +419,9 @@ read_welcome(struct qs_link *link, unsigned wait, struct qs_err *err)
 	if (welcome.version == 0) {
 		rc = qs_wire_read(link->wire, text, welcome.text_len, wait,
 			NULL, err);
-		return rc != QS_OK ? rc : hub_said(link->place, welcome.code,
-			text, welcome.text_len, err);
+		return rc != QS_OK ? qs_fail_while(err, "%s", link->place) :
+			hub_said(link->place, welcome.code, text,
+			welcome.text_len, err);
 	}
 	if (welcome.version != QS_WIRE_VERSION)
 		return qs_fail(err, QS_EPROTO, "%s: it speaks version %u of "

@@ -70,7 +70,9 @@ struct hub {
 	int fd;
 	struct qs_reader pieces;
 	struct qs_wire_head asked; /* last */
-	bool is_greeted, is_owing;
+	bool is_greeted;
+	bool is_owing; /* the answer that was begun is not whole */
+	bool is_lost;  /* nobody knows what is owed */
 };
 
 static bool
@@ -128,8 +130,8 @@ send_raw(struct hub *hub, unsigned kind, struct qs_span bytes)
 {
 	uint8_t head[QS_WIRE_HEAD];
 
-	hub->is_owing = true; /* who knows */
 	if ((kind & IS_FIXED) == 0 || bytes.len < sizeof(head)) {
+		hub->is_lost = true;
 		send_all(hub, bytes.data, bytes.len);
 		return;
 	}
@@ -138,8 +140,8 @@ send_raw(struct hub *hub, unsigned kind, struct qs_span bytes)
 	qs_store64(head + 8, hub->asked.request);
 	send_all(hub, head, sizeof(head));
 	send_all(hub, bytes.data + sizeof(head), bytes.len - sizeof(head));
-	hub->is_owing = (head[5] & QS_WIRE_MORE_FOLLOWS) != 0 ||
-		qs_load32(head) != bytes.len - sizeof(head);
+	hub->is_lost |= qs_load32(head) != bytes.len - sizeof(head);
+	hub->is_owing = (head[5] & QS_WIRE_MORE_FOLLOWS) != 0;
 }
 
 /* false: there are no more. */
@@ -184,14 +186,15 @@ run_hub(void *arg)
 	bool is_more = true;
 
 	greet(hub);
-	if (!hub->is_greeted)
+	hub->is_lost = !hub->is_greeted;
+	if (hub->is_lost)
 		is_more = send_piece(hub); /* half a greeting, perhaps */
 	while (is_more) {
 		/* An answer that is not whole is gone on with. */
 		struct pollfd fd = {.fd = hub->fd, .events = POLLIN};
 
-		const bool is_asked = poll(&fd, 1, hub->is_owing ? 1 : 1000) >
-			0;
+		const bool is_asked = poll(&fd, 1, hub->is_lost ||
+			hub->is_owing ? 1 : 1000) > 0;
 
 		if (is_asked && !take_request(hub))
 			break;

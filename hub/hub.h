@@ -85,6 +85,8 @@ struct qs_serve_options {
 	const char *folder;    /* the hub folder's name, NULL: a bare path */
 	struct qs_grant grant;
 	bool is_caged;         /* enter the cage before the first byte */
+	unsigned patience_s;   /* for a frame to come or go whole; 0: 300 */
+	unsigned idle_s;       /* for the next request; 0: 3600 */
 };
 
 /*

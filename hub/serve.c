@@ -9,6 +9,9 @@
 
 #include "hub/serve_internal.h"
 
+#define PATIENCE_S 300
+#define IDLE_S 3600
+
 /* -------------------------------------------------------------- answers */
 
 enum qs_code
@@ -21,7 +24,7 @@ qs_served_answer(struct served *served, const struct served_request *request,
 		.request = request->number,
 	};
 
-	return qs_wire_write(served->wire, &head, bytes, SERVE_PATIENCE_S,
+	return qs_wire_write(served->wire, &head, bytes, served->patience_s,
 		err);
 }
 
@@ -66,7 +69,7 @@ qs_served_refuse(struct served *served, const struct served_request *request,
 	if (request->verb != QS_VERB_GET && why->code != QS_ECONFLICT)
 		count_refusal(served, why->code);
 	return qs_wire_write(served->wire, &head, qs_span(why->msg, len),
-		SERVE_PATIENCE_S, err);
+		served->patience_s, err);
 }
 
 /* ---------------------------------------------------------------- verbs */
@@ -144,7 +147,7 @@ take_request(struct served *served, const uint8_t untrusted[QS_WIRE_HEAD],
 		head.len > verbs[head.verb].most)
 		return qs_served_malformed(out, err);
 	return qs_wire_read(served->wire, served->frame, head.len,
-		SERVE_PATIENCE_S, NULL, err);
+		served->patience_s, NULL, err);
 }
 
 static enum qs_code
@@ -179,11 +182,16 @@ serve_all(struct served *served, struct qs_err *err)
 	for (;;) {
 		uint8_t untrusted[QS_WIRE_HEAD];
 		bool end = false;
-		enum qs_code rc = qs_wire_read(served->wire, untrusted,
-			sizeof(untrusted), SERVE_IDLE_S, &end, err);
+		enum qs_code rc = qs_wire_read(served->wire, untrusted, 1,
+			served->idle_s, &end, err);
 
 		if (rc == QS_OK && end)
 			return QS_OK;
+		/* A frame that was begun is waited for less long than one. */
+		if (rc == QS_OK)
+			rc = qs_wire_read(served->wire, untrusted + 1,
+				sizeof(untrusted) - 1, served->patience_s,
+				NULL, err);
 		if (rc == QS_OK)
 			rc = serve_one(served, untrusted, err);
 		if (rc != QS_OK)
@@ -212,26 +220,26 @@ check_hello(const struct served *served, const struct qs_wire_hello *hello,
 
 static enum qs_code
 send_welcome(struct qs_wire *wire, const struct qs_wire_welcome *welcome,
-	const char *text, struct qs_err *err)
+	const char *text, unsigned seconds, struct qs_err *err)
 {
 	uint8_t bytes[QS_WIRE_GREETING + QS_WIRE_TEXT_MAX];
 
 	qs_wire_welcome_encode(welcome, bytes);
 	memcpy(bytes + QS_WIRE_GREETING, text, welcome->text_len);
 	return qs_wire_write_raw(wire, qs_span(bytes, QS_WIRE_GREETING +
-		welcome->text_len), SERVE_PATIENCE_S, err);
+		welcome->text_len), seconds, err);
 }
 
 static enum qs_code
 send_refusal(struct qs_wire *wire, const struct qs_err *why,
-	struct qs_err *err)
+	unsigned seconds, struct qs_err *err)
 {
 	const struct qs_wire_welcome welcome = {
 		.code = why->code,
 		.text_len = (uint32_t)strnlen(why->msg, QS_WIRE_TEXT_MAX),
 	};
 
-	return send_welcome(wire, &welcome, why->msg, err);
+	return send_welcome(wire, &welcome, why->msg, seconds, err);
 }
 
 static enum qs_code
@@ -245,7 +253,7 @@ greet(struct served *served, struct qs_err *err)
 	};
 	struct qs_err ignored;
 	enum qs_code rc = qs_wire_read(served->wire, untrusted,
-		sizeof(untrusted), SERVE_PATIENCE_S, NULL, err);
+		sizeof(untrusted), served->patience_s, NULL, err);
 
 	if (rc == QS_OK)
 		rc = qs_wire_hello_decode(untrusted, &hello, err);
@@ -253,8 +261,9 @@ greet(struct served *served, struct qs_err *err)
 		return rc;
 	rc = check_hello(served, &hello, err);
 	if (rc == QS_OK)
-		return send_welcome(served->wire, &welcome, "", err);
-	(void)send_refusal(served->wire, err, &ignored);
+		return send_welcome(served->wire, &welcome, "",
+			served->patience_s, err);
+	(void)send_refusal(served->wire, err, served->patience_s, &ignored);
 	return rc;
 }
 
@@ -265,7 +274,7 @@ qs_serve_refuse(int in, int out, const struct qs_err *why)
 	struct qs_err ignored;
 
 	if (qs_wire_new(in, out, &wire, &ignored) == QS_OK &&
-		send_refusal(wire, why, &ignored) != QS_OK)
+		send_refusal(wire, why, PATIENCE_S, &ignored) != QS_OK)
 		qs_log("refusing a connection: %s", ignored.msg);
 	qs_wire_free(wire);
 }
@@ -334,6 +343,9 @@ qs_serve(const struct qs_serve_options *options, int in, int out,
 {
 	struct served served = {
 		.options = options,
+		.patience_s = options->patience_s != 0 ? options->patience_s :
+			PATIENCE_S,
+		.idle_s = options->idle_s != 0 ? options->idle_s : IDLE_S,
 		.hub_fd = -1,
 		.seat = -1,
 	};
@@ -344,7 +356,8 @@ qs_serve(const struct qs_serve_options *options, int in, int out,
 		if (rc != QS_OK) {
 			struct qs_err ignored;
 
-			(void)send_refusal(served.wire, err, &ignored);
+			(void)send_refusal(served.wire, err,
+				served.patience_s, &ignored);
 		}
 	}
 	if (rc == QS_OK)

@@ -5,9 +5,6 @@
 
 #include "hub/hub.h"
 
-#define SERVE_PATIENCE_S 300 /* for the rest of a frame, and for a reader */
-#define SERVE_IDLE_S 3600    /* for the next request */
-
 struct served_stage {
 	uint64_t request; /* of its STAGE; 0: free */
 	struct qs_stage *stage;
@@ -27,6 +24,7 @@ struct served_body {
 struct served {
 	const struct qs_serve_options *options;
 	struct qs_wire *wire;
+	unsigned patience_s, idle_s;    /* as the options have it, not 0 */
 	struct qs_store *store;         /* NULL: none is open yet */
 	struct qs_catalogue *catalogue; /* NULL in mode ro */
 	struct qs_admission *admission; /* likewise */

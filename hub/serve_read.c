@@ -131,7 +131,7 @@ qs_served_get(struct served *served, const struct served_request *request,
 		left -= head.len;
 		head.flags = left > 0 ? QS_WIRE_MORE_FOLLOWS : 0;
 		rc = qs_wire_write_file(served->wire, &head, fd, offset,
-			SERVE_PATIENCE_S, err);
+			served->patience_s, err);
 		offset += head.len;
 	} while (rc == QS_OK && left > 0);
 	qs_fd_close(&fd);

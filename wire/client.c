@@ -192,9 +192,8 @@ static const struct qs_store_ops client_ops = {
 	.close = client_close,
 };
 
-/* Takes *url and *link on success. */
-static enum qs_code
-new_store(struct qs_url *url, struct qs_link **link,
+enum qs_code
+qs_client_new(struct qs_url *url, struct qs_link **link,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],
 	struct qs_store **out, struct qs_err *err)
 {
@@ -233,8 +232,8 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, QS_FOLDER_ID_LEN);
 }
 
-static enum qs_code
-list_folders(struct qs_link *link, const char *place,
+enum qs_code
+qs_client_folders(struct qs_link *link, const char *place,
 	struct qs_folder_list *out, struct qs_err *err)
 {
 	struct client_answer answer = {.max = QS_WIRE_LEN_MAX};
@@ -281,7 +280,7 @@ enter(const char *text, enum qs_verb verb,
 	if (rc == QS_OK)
 		rc = enter_folder(link, verb, folder_id, err);
 	if (rc == QS_OK)
-		rc = new_store(&url, &link, folder_id, out, err);
+		rc = qs_client_new(&url, &link, folder_id, out, err);
 	qs_link_close(link);
 	qs_url_clear(&url);
 	return rc;
@@ -318,7 +317,7 @@ qs_url_folders(const char *text, struct qs_folder_list *out, struct qs_err *err)
 	if (rc == QS_OK)
 		rc = qs_link_open(&url, &link, err);
 	if (rc == QS_OK)
-		rc = list_folders(link, text, out, err);
+		rc = qs_client_folders(link, text, out, err);
 	qs_link_close(link);
 	qs_url_clear(&url);
 	return rc;
@@ -337,13 +336,13 @@ open_one_there(const char *text, qs_choose_fn choose, void *arg,
 	if (rc == QS_OK)
 		rc = qs_link_open(&url, &link, err);
 	if (rc == QS_OK)
-		rc = list_folders(link, text, &list, err);
+		rc = qs_client_folders(link, text, &list, err);
 	if (rc == QS_OK)
 		rc = choose(arg, &list, id, err);
 	if (rc == QS_OK)
 		rc = enter_folder(link, QS_VERB_OPEN, id, err);
 	if (rc == QS_OK)
-		rc = new_store(&url, &link, id, out, err);
+		rc = qs_client_new(&url, &link, id, out, err);
 	qs_folder_list_clear(&list);
 	qs_link_close(link);
 	qs_url_clear(&url);

@@ -56,6 +56,14 @@ QS_MUST_CHECK enum qs_code qs_client_send(struct client *client,
 	struct qs_span body, uint64_t *request, uint64_t *link_number,
 	struct qs_err *err);
 
+/* A store at the end of a link; takes *url and *link on success. */
+QS_MUST_CHECK enum qs_code qs_client_new(struct qs_url *url,
+	struct qs_link **link, const uint8_t folder_id[static QS_FOLDER_ID_LEN],
+	struct qs_store **out, struct qs_err *err);
+/* The folders that a hub tells of; place is for messages. */
+QS_MUST_CHECK enum qs_code qs_client_folders(struct qs_link *link,
+	const char *place, struct qs_folder_list *out, struct qs_err *err);
+
 /* QS_EUNSUPPORTED when the store is of another kind. */
 QS_MUST_CHECK enum qs_code qs_client_of(struct qs_store *store,
 	struct client **out, struct qs_err *err);

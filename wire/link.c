@@ -187,6 +187,10 @@ read_answer(struct qs_link *link, const struct qs_wire_head *head,
 			"asked");
 	if (head->code != QS_OK)
 		return read_refusal(link, call, head, err);
+	/* Or an answer could go on for ever without a byte. */
+	if (head->len == 0 && (head->flags & QS_WIRE_MORE_FOLLOWS) != 0)
+		return qs_fail(err, QS_EPROTO, "an empty frame within an "
+			"answer");
 	if (call->sink != NULL)
 		rc = call->sink->head(call->sink->arg, head->len, &into, err);
 	else if (head->len > 0)
@@ -419,8 +423,9 @@ read_welcome(struct qs_link *link, unsigned wait, struct qs_err *err)
 	if (welcome.version == 0) {
 		rc = qs_wire_read(link->wire, text, welcome.text_len, wait,
 			NULL, err);
-		return rc != QS_OK ? rc : hub_said(link->place, welcome.code,
-			text, welcome.text_len, err);
+		return rc != QS_OK ? qs_fail_while(err, "%s", link->place) :
+			hub_said(link->place, welcome.code, text,
+			welcome.text_len, err);
 	}
 	if (welcome.version != QS_WIRE_VERSION)
 		return qs_fail(err, QS_EPROTO, "%s: it speaks version %u of "
@@ -490,47 +495,81 @@ tear_down(struct qs_link *link, bool is_failed, char tail[static TAIL_MAX])
 	free(link);
 }
 
-enum qs_code
-qs_link_open(const struct qs_url *url, struct qs_link **out, struct qs_err *err)
+/* What went wrong, and what the program at the other end says of it. */
+static enum qs_code
+add_complaint(const char *tail, struct qs_err *err)
+{
+	struct qs_err why = *err;
+
+	/* A hub that refuses has said why. */
+	if (why.code != QS_ENET || tail[0] == '\0')
+		return err->code;
+	return qs_fail(err, why.code, "%.200s (%.250s)", why.msg, tail);
+}
+
+/* Takes the way, also on failure. */
+static enum qs_code
+new_link(const char *place, const struct qs_way *way, struct qs_link **out,
+	struct qs_err *err)
 {
 	struct qs_link *link = calloc(1, sizeof(*link));
-	char tail[TAIL_MAX];
-	enum qs_code rc;
+	struct qs_wire *wire = NULL;
+	enum qs_code rc = qs_wire_new(way->in, way->out, &wire, err);
 
-	if (link == NULL)
-		return qs_fail_nomem(err, "making a connection");
-	link->place = strdup(url->place);
-	link->next_request = 1;
-	rc = link->place == NULL ? qs_fail_nomem(err, "making a connection") :
-		qs_way_open(url, &link->way, err);
-	if (rc == QS_OK) {
-		rc = init_locks(link, err);
-		if (rc == QS_OK)
-			rc = qs_wire_new(link->way.in, link->way.out,
-				&link->wire, err);
-	}
+	if (link != NULL)
+		link->place = strdup(place);
+	if (rc == QS_OK)
+		rc = link == NULL || link->place == NULL ?
+			qs_fail_nomem(err, "making a connection") :
+			init_locks(link, err);
 	if (rc != QS_OK) {
-		free(link->place);
+		struct qs_way lost = *way;
+		char tail[TAIL_MAX];
+
+		qs_wire_free(wire);
+		qs_way_close(&lost, true, tail);
+		if (link != NULL)
+			free(link->place);
 		free(link);
 		return rc;
 	}
+	link->way = *way;
+	link->wire = wire;
+	link->next_request = 1;
+	*out = link;
+	return QS_OK;
+}
+
+enum qs_code
+qs_link_start(const struct qs_url *url, const struct qs_way *way,
+	struct qs_link **out, struct qs_err *err)
+{
+	struct qs_link *link = NULL;
+	enum qs_code rc = new_link(url->place, way, &link, err);
+
+	if (rc != QS_OK)
+		return rc;
 	rc = greet(link, url, err);
 	if (rc == QS_OK)
 		rc = qs_thread_start(&link->reader, read_answers, link,
 			"qs-answers", err);
 	if (rc != QS_OK) {
-		tear_down(link, rc != QS_OK, tail);
-		/* A hub that refuses has said why. */
-		if (rc == QS_ENET && tail[0] != '\0') {
-			struct qs_err why = *err;
+		char tail[TAIL_MAX];
 
-			(void)qs_fail(err, why.code, "%.200s (%.250s)",
-				why.msg, tail);
-		}
-		return rc;
+		tear_down(link, true, tail);
+		return add_complaint(tail, err);
 	}
 	*out = link;
 	return QS_OK;
+}
+
+enum qs_code
+qs_link_open(const struct qs_url *url, struct qs_link **out, struct qs_err *err)
+{
+	struct qs_way way;
+	enum qs_code rc = qs_way_open(url, &way, err);
+
+	return rc != QS_OK ? rc : qs_link_start(url, &way, out, err);
 }
 
 enum qs_wire_mode

@@ -68,6 +68,9 @@ struct qs_link;
 
 QS_MUST_CHECK enum qs_code qs_link_open(const struct qs_url *url,
 	struct qs_link **out, struct qs_err *err);
+/* The same where the way there is at hand; taken, also on failure. */
+QS_MUST_CHECK enum qs_code qs_link_start(const struct qs_url *url,
+	const struct qs_way *way, struct qs_link **out, struct qs_err *err);
 void qs_link_close(struct qs_link *link);
 bool qs_link_is_dead(struct qs_link *link);
 enum qs_wire_mode qs_link_mode(const struct qs_link *link);

@@ -175,6 +175,8 @@ qs_wire_read(struct qs_wire *wire, void *out, size_t len, unsigned seconds,
 				return rc;
 			continue;
 		}
+		if (n < 0 && errno == ECONNRESET) /* what we sent was unread */
+			return qs_fail(err, QS_ENET, "the connection ended");
 		if (n < 0) {
 			(void)qs_fail_errno(err, "read from the other end");
 			return err->code = QS_ENET;
@@ -223,7 +225,7 @@ write_parts(struct qs_wire *wire, struct iovec *parts, int count,
 				return rc;
 			continue;
 		}
-		if (n < 0 && errno == EPIPE)
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
 			return qs_fail(err, QS_ENET, "the connection ended");
 		if (n < 0) {
 			(void)qs_fail_errno(err, "write to the other end");
@@ -320,7 +322,7 @@ qs_wire_write_file(struct qs_wire *wire, const struct qs_wire_head *head,
 		else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			rc = await(wire, wire->out, POLLOUT, deadline,
 				seconds, err);
-		else if (n < 0 && errno == EPIPE)
+		else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
 			rc = qs_fail(err, QS_ENET, "the connection ended");
 		else /* the end came early, or it can't do that at all */
 			return copy_file(wire, fd, (uint64_t)at, left,

@@ -88,7 +88,7 @@ else
 	build tsan
 	run 'AddressSanitizer and UBSan' asan -L 'unit|fuzz|quick'
 	run 'ThreadSanitizer' tsan -R \
-		'^(unit\.(base|index|source|store_dir|create|create_trouble|restore|check)|cli\.09-options)$'
+		'^(unit\.(base|index|source|store_dir|store_hub|scrub|create|create_trouble|restore|check)|cli\.09-options)$'
 	run 'all tests' ci
 fi
 

@@ -266,8 +266,9 @@ loop(struct mount *mount, const sigset_t *mask, struct qs_err *err)
 static enum qs_code
 serve_mounted(struct mount *mount, const sigset_t *mask, struct qs_err *err)
 {
-	enum qs_code rc = mount_told_new(mount->options.trouble,
-		mount->options.trouble_arg, &mount->told, err);
+	enum qs_code rc = mount_told_new(mount->folder,
+		mount->options.trouble, mount->options.trouble_arg,
+		&mount->told, err);
 
 	if (rc == QS_OK)
 		rc = mount_watch_new(mount, &mount->watch, err);

@@ -212,9 +212,13 @@ struct mount {
 
 extern const struct fuse_lowlevel_ops mount_ops;
 
-/* Tell of it once: of an object (zeros: of these words). */
-QS_MUST_CHECK enum qs_code mount_told_new(qs_trouble_fn fn, void *arg,
-	struct mount_told **out, struct qs_err *err);
+/*
+ * Tell of it once: of an object (NULL: of these words; zeros: the index knows
+ * of none, so those that it misses are named).
+ */
+QS_MUST_CHECK enum qs_code mount_told_new(struct qs_folder *folder,
+	qs_trouble_fn fn, void *arg, struct mount_told **out,
+	struct qs_err *err);
 /* Tell what is left, and end the thread; mount_tell may still be called. */
 void mount_told_end(struct mount_told *told);
 void mount_told_free(struct mount_told *told);

@@ -4,6 +4,7 @@
  * have thousands of files, each read again and again.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fuse/mount_internal.h"
@@ -11,7 +12,10 @@
 #define TOLD 256   /* remembered; the oldest is forgotten first */
 #define WAITING 32 /* not yet told; more are dropped */
 
+#define NAMED 3    /* objects in a line */
+
 struct mount_told {
+	struct qs_folder *folder;
 	qs_trouble_fn fn;
 	void *arg;
 	struct qs_thread *thread;
@@ -52,8 +56,8 @@ tell_all(void *arg)
 }
 
 enum qs_code
-mount_told_new(qs_trouble_fn fn, void *arg, struct mount_told **out,
-	struct qs_err *err)
+mount_told_new(struct qs_folder *folder, qs_trouble_fn fn, void *arg,
+	struct mount_told **out, struct qs_err *err)
 {
 	struct mount_told *told = calloc(1, sizeof(*told));
 	enum qs_code rc;
@@ -62,6 +66,7 @@ mount_told_new(qs_trouble_fn fn, void *arg, struct mount_told **out,
 		return qs_fail_nomem(err, "mounting");
 	(void)pthread_mutex_init(&told->lock, NULL);
 	(void)pthread_cond_init(&told->wake, NULL);
+	told->folder = folder;
 	told->fn = fn;
 	told->arg = arg;
 	rc = qs_thread_start(&told->thread, tell_all, told, "qs-tell", err);
@@ -97,14 +102,52 @@ mount_told_free(struct mount_told *told)
 	free(told);
 }
 
+/*
+ * A chunk that is in no object the index knows: which one had it nobody can
+ * tell, but which ones are missing.  The same words for all such chunks.
+ */
+static void
+say_missing(const struct mount_told *told, struct qs_err *out)
+{
+	const char *place = qs_folder_store(told->folder)->place;
+	struct qs_buf names = {0};
+	struct qs_err unused;
+	char hex[QS_HEX_LEN + 1], list[NAMED * 18 + 32] = "";
+	size_t count = 0, used = 0;
+
+	if (qs_folder_absent(told->folder, &names, &unused) == QS_OK)
+		count = names.len / 32;
+	for (size_t i = 0; i < count && i < NAMED; i++) {
+		qs_hex(hex, names.data + 32 * i, 32);
+		used += (size_t)snprintf(list + used, sizeof(list) - used,
+			"%s%.16s", i > 0 ? ", " : "", hex);
+	}
+	if (count > NAMED)
+		(void)snprintf(list + used, sizeof(list) - used,
+			" and %zu more", count - NAMED);
+	if (count > 0)
+		(void)qs_fail(out, QS_ENOTFOUND, "files need what is missing "
+			"from %s: object%s %s", place, count > 1 ? "s" : "",
+			list);
+	else
+		(void)qs_fail(out, QS_ENOTFOUND, "files need what is in no "
+			"object known in %s: qstore check tells more", place);
+	qs_buf_clear(&names);
+}
+
 void
 mount_tell(struct mount_told *told, const struct qs_name *object,
 	const struct qs_err *trouble)
 {
-	struct qs_err damaged;
+	struct qs_err damaged, missing;
 	uint8_t key[32];
 	bool is_known = false;
 
+	if (object != NULL && trouble->code == QS_ENOTFOUND &&
+	    qs_is_zero(object->b, sizeof(object->b))) {
+		say_missing(told, &missing);
+		trouble = &missing;
+	}
 	if (trouble->code == QS_EINDEX) {
 		(void)qs_fail(&damaged, QS_EINDEX, "the index of this machine "
 			"is damaged: unmount and mount again, and it is made "

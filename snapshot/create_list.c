@@ -370,6 +370,12 @@ look_at(struct lister *l, const char *name, struct target *target,
 		return rc;
 	if (fstatat(at_fd, open_name, &st,
 		follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
+		const int sys = errno;
+
+		if (target == NULL && (sys == EACCES || sys == ENOTCONN) &&
+			create_is_closed_mount(at_fd, name))
+			goto out;
+		errno = sys;
 		qs_fail_errno(&trouble, target ? "not saved" :
 			"vanished or cannot be looked at");
 		goto lost;

@@ -40,5 +40,10 @@ uint8_t create_domain(const char *name, uint8_t parent);
 
 /* create_mounts.c: is it the device of a mount of qstore's? */
 bool create_is_own_mount(uint64_t dev);
+/*
+ * Is a mount of qstore's there?  For one that can't be looked at: another
+ * user's, or one whose program has died.
+ */
+bool create_is_closed_mount(int at_fd, const char *name);
 
 #endif

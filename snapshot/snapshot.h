@@ -151,19 +151,15 @@ void qs_folder_close(struct qs_folder *folder); /* NULL is fine */
  * is asked for after a second, then ever more seldom, at last once a minute.
  * On failure the folder is as before; QS_EBUSY, at once, while another process
  * writes the index.  Sources of the folder may be in use meanwhile.
+ * qs_folder_absent: names, from any thread.
  */
 QS_MUST_CHECK enum qs_code qs_folder_reload(struct qs_folder *folder,
 	bool *changed, struct qs_err *err);
-/*
- * Append the names (struct qs_name) of objects that records list and that were
- * missing or of no use when they were looked for; from any thread.
- */
-QS_MUST_CHECK enum qs_code qs_folder_absent(struct qs_folder *folder,
-	struct qs_buf *names, struct qs_err *err);
-
 struct qs_store *qs_folder_store(struct qs_folder *folder);
 const struct qs_keys *qs_folder_keys(const struct qs_folder *folder);
 struct qs_index *qs_folder_index(struct qs_folder *folder); /* or NULL */
+QS_MUST_CHECK enum qs_code qs_folder_absent(struct qs_folder *folder,
+	struct qs_buf *names, struct qs_err *err);
 const struct qs_chunker_params *qs_folder_chunker(
 	const struct qs_folder *folder);
 

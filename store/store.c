@@ -177,6 +177,30 @@ qs_store_load(struct qs_store *store, const struct qs_ref *ref, size_t max,
 
 #define NAME_SLICE ((size_t)128 << 10) /* a multiple of BLAKE2b's 128 */
 
+/* The next bytes of a stage: where they are, or read into at. */
+static enum qs_code
+next_slice(struct qs_store *store, struct qs_stage *stage, uint64_t offset,
+	uint8_t *at, struct qs_span *out, struct qs_err *err)
+{
+	size_t got = 0;
+	enum qs_code rc = QS_OK;
+
+	if (store->ops->stage_bytes != NULL) {
+		struct qs_span all = store->ops->stage_bytes(store->self,
+			stage);
+
+		got = offset < all.len ? all.len - (size_t)offset : 0;
+		if (got > NAME_SLICE)
+			got = NAME_SLICE;
+		*out = qs_span(got > 0 ? all.data + offset : at, got);
+		return QS_OK;
+	}
+	rc = store->ops->stage_read(store->self, stage, offset, at,
+		NAME_SLICE, &got, err);
+	*out = qs_span(at, got);
+	return rc;
+}
+
 /* Hash one batch of at most QS_LANES_MAX, in slices that lie side by side. */
 static enum qs_code
 name_batch(struct qs_store *store, struct qs_lanes *lanes, uint8_t *slices,
@@ -191,15 +215,15 @@ name_batch(struct qs_store *store, struct qs_lanes *lanes, uint8_t *slices,
 	while (ended_count < count) {
 		for (size_t i = 0; i < count; i++) {
 			uint8_t *at = slices + i * NAME_SLICE;
-			size_t got = 0;
-			enum qs_code rc = ended[i] ? QS_OK :
-				store->ops->stage_read(store->self, stages[i],
-					offset, at, NAME_SLICE, &got, err);
+			enum qs_code rc = QS_OK;
 
+			spans[i] = qs_span(at, 0);
+			if (!ended[i])
+				rc = next_slice(store, stages[i], offset, at,
+					&spans[i], err);
 			if (rc != QS_OK)
 				return rc;
-			spans[i] = qs_span(at, got);
-			if (!ended[i] && got < NAME_SLICE) {
+			if (!ended[i] && spans[i].len < NAME_SLICE) {
 				ended[i] = true;
 				ended_count++;
 			}

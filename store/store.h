@@ -411,6 +411,12 @@ struct qs_store_ops {
 		uint64_t offset, uint8_t *out, size_t len, size_t *got,
 		struct qs_err *err);
 	/*
+	 * The bytes of a stage that are in memory, borrowed while it is
+	 * staged: saves copying them to be named.  NULL: they never are.
+	 */
+	struct qs_span (*stage_bytes)(void *self,
+		const struct qs_stage *stage);
+	/*
 	 * Make all of them durable under their names, and then take and free
 	 * the stages, also on failure.  An object that is there already (same
 	 * name, same size) counts as success.

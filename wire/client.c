@@ -183,6 +183,7 @@ static const struct qs_store_ops client_ops = {
 	.settle = qs_client_settle,
 	.stage = qs_client_stage,
 	.stage_read = qs_client_stage_read,
+	.stage_bytes = qs_client_stage_bytes,
 	.commit = qs_client_commit,
 	.discard = qs_client_discard,
 	.append = qs_client_append,

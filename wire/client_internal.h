@@ -87,6 +87,7 @@ enum qs_code qs_client_stage(void *arg, struct qs_span object,
 enum qs_code qs_client_stage_read(void *arg, struct qs_stage *stage,
 	uint64_t offset, uint8_t *out, size_t len, size_t *got,
 	struct qs_err *err);
+struct qs_span qs_client_stage_bytes(void *arg, const struct qs_stage *stage);
 enum qs_code qs_client_commit(void *arg, struct qs_stage **stages,
 	const struct qs_name *names, size_t count, struct qs_err *err);
 void qs_client_discard(void *arg, struct qs_stage *stage);

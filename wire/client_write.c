@@ -90,6 +90,16 @@ qs_client_stage_read(void *arg, struct qs_stage *opaque, uint64_t offset,
 	return QS_OK;
 }
 
+struct qs_span
+qs_client_stage_bytes(void *arg, const struct qs_stage *opaque)
+{
+	const struct client_stage *stage =
+		(const struct client_stage *)opaque;
+
+	(void)arg;
+	return qs_span(stage->object, stage->len);
+}
+
 void
 qs_client_discard(void *arg, struct qs_stage *opaque)
 {

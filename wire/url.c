@@ -100,7 +100,7 @@ parse_qrexec(const char *text, struct qs_url *url, struct qs_err *err)
 		return qs_fail(err, QS_EINVAL, "%s: that can't be the name of "
 			"a qube", text);
 	(void)snprintf(call, sizeof(call), "%s+%s", service, folder);
-	(void)snprintf(url->folder, sizeof(url->folder), "%s", folder);
+	memcpy(url->folder, folder, strlen(folder) + 1);
 	url->kind = QS_URL_COMMAND;
 	if (!add_text(url, "qrexec-client-vm") || !add_word(url,
 		slash == rest ? "@default" : rest, slash == rest ?

@@ -162,6 +162,7 @@ expect 0 q umount mnt
 
 # In front; signals end it in order, with 0.
 for signal in INT TERM HUP; do
+	: >front # what the one before said is no answer
 	"$qstore" mount -f mnt >front 2>&1 &
 	pid=$!
 	wait_for "grep -q mounted front"
@@ -172,6 +173,7 @@ for signal in INT TERM HUP; do
 done
 
 # A killed one leaves a dead mount: said in words, and cleared away.
+: >front
 "$qstore" mount -f mnt >front 2>&1 &
 pid=$!
 wait_for "grep -q mounted front"

@@ -68,6 +68,26 @@ mv aside "$victim"
 cmp src/two mnt/latest/src/two || fail 'it does not heal'
 end
 
+# Missing, and the index has forgotten it: not a line for each of its chunks.
+# The opening tells of it, and so does the first look at the log.
+mv "$victim" aside
+expect 1,3 q check
+mount_in_front
+expect 1 cp mnt/latest/src/two /dev/null
+says 'Input/output error'
+for at in 1 2 3 4 5 6 7 8 9; do
+	expect 1 dd if=mnt/latest/src/two of=/dev/null bs=1M skip=$at count=1
+done
+end
+grep -q "files need what is missing .*${name:0:16}" front ||
+	fail "it is not named: $(cat front)"
+[ "$(grep -c . front)" -le 4 ] || fail "it is told again and again: $(cat front)"
+mv aside "$victim"
+expect 0 q check
+mount_in_front
+cmp src/two mnt/latest/src/two || fail 'it does not heal'
+end
+
 # A large directory whose pack is missing: an error, not "no such file", and
 # nothing that stays when it is back.
 mkdir -p wide/d

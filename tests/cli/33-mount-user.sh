@@ -37,8 +37,13 @@ prints secret
 expect 0 as stat -c '%u %a' user/mnt/latest/src/docs/file2
 prints '^65534 '
 expect 0 as cmp src/big.bin user/mnt/latest/src/big.bin
-# Not even root, unless asked for.
+# Not even root, unless asked for; who saves that home leaves it out.
 expect 2 ls user/mnt
+expect 0 q snapshot user --exclude state --exclude cache
+expect 0 q ls latest
+prints '/password$'
+says_not '/mnt' "$work/out"
+expect 0 q snapshot src
 expect 0 as user/bin-qstore umount user/mnt
 unmount=()
 expect 0 as user/bin-qstore mount --owner stored user/mnt

@@ -53,7 +53,7 @@ import os, sqlite3, sys, time
 base = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
 base.execute("BEGIN IMMEDIATE")
 open("held", "w").close()
-while not os.path.exists("let-go"):
+while os.path.exists("held") and not os.path.exists("let-go"):
     time.sleep(0.1)
 base.execute("ROLLBACK")
 P

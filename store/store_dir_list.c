@@ -172,6 +172,7 @@ report_file(const struct reading *reading, const char *name,
 	return report(listing, &ref, err);
 }
 
+/* device: QS_DEVICE_LEN bytes, of which objects need the first; or NULL */
 static enum qs_code
 list_files(struct listing *listing, const char *path,
 	const uint8_t *device, struct qs_err *err)
@@ -334,7 +335,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		rc = list_nested(&listing, "obj", 1, true, err);
 	if (rc == QS_OK && fstatat(self->fd, shard.text, &st,
 		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-		rc = list_files(&listing, shard.text, &part, err);
+		rc = list_files(&listing, shard.text, name.b, err);
 	return rc;
 }
 

@@ -413,6 +413,11 @@ check_ways(const struct serving *serving, struct qs_err *err)
 	if (ways != 1)
 		return qs_fail(err, QS_EINVAL, "serve: say one of --qrexec, "
 			"--principal, --listen and --store (see --help)");
+	if (serving->mode != NULL && (serving->is_qrexec ||
+		serving->listen != NULL))
+		return qs_fail(err, QS_EINVAL, "serve: --mode goes with "
+			"--principal and --store; else the access list says "
+			"it");
 	if (serving->principal != NULL && (serving->folder == NULL ||
 		!qs_wire_name_ok(serving->principal)))
 		return qs_fail(err, QS_EINVAL, "serve: --principal takes a "

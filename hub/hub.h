@@ -244,11 +244,14 @@ struct qs_hub_status { /* of one folder; owned texts in place */
 	 * UINT64_MAX: it never asked for any.
 	 */
 	uint64_t backlog;
-	uint64_t refused; /* typed refusals since the catalogue was made */
+	/* Refusals since the catalogue was made: all, and by enum qs_code. */
+	uint64_t refused, refused_by[QS_EINDEX + 1];
 	uint64_t hold_until_ms;
 	bool has_catalogue;
 };
 
+/* The catalogue's fact that counts refusals of a kind. */
+void qs_hub_refused_key(enum qs_code code, char out[static 48]);
 /* name and quota are for the caller to fill in. */
 QS_MUST_CHECK enum qs_code qs_hub_status(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],

@@ -69,6 +69,8 @@ enum qs_code qs_served_begin(struct served *served,
 	const struct served_request *request, struct qs_err *err);
 enum qs_code qs_served_more(struct served *served,
 	const struct served_request *request, struct qs_err *err);
+/* The record that has come whole, into the log. */
+enum qs_code qs_served_append(struct served *served, struct qs_err *err);
 enum qs_code qs_served_commit(struct served *served,
 	const struct served_request *request, struct qs_err *err);
 enum qs_code qs_served_settle(struct served *served,

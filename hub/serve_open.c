@@ -13,7 +13,7 @@
 #include "hub/serve_internal.h"
 
 #define SEATS_DEFAULT 16
-#define SEATS_MAX 256
+#define SEATS_MAX 1024 /* as the access list may have it */
 #define DIR_MODE 0700
 
 /* ------------------------------------------------------------ catalogue */
@@ -89,6 +89,54 @@ open_hub_dir(struct served *served, char **out, struct qs_err *err)
 	return QS_OK;
 }
 
+/* Who only reads changes nothing, but takes a seat where there are some. */
+static enum qs_code
+open_reader(struct served *served, struct qs_err *err)
+{
+	char hex[2 * QS_FOLDER_ID_LEN + 1];
+	char *path = NULL;
+	enum qs_code rc;
+
+	qs_hex(hex, served->store->folder_id, QS_FOLDER_ID_LEN);
+	if (asprintf(&path, "%s/%s/hub", served->options->root, hex) < 0)
+		return qs_fail_nomem(err, "opening a folder");
+	rc = qs_dir_open(AT_FDCWD, path, &served->hub_fd, err);
+	free(path);
+	if (rc != QS_OK) /* a store that no hub has served yet */
+		return QS_OK;
+	rc = take_seat(served, err);
+	return rc == QS_EBUSY ? rc : QS_OK;
+}
+
+static enum qs_code
+count_record(void *arg, const struct qs_ref *ref, struct qs_err *err)
+{
+	uint64_t *count = arg;
+
+	(void)err;
+	*count += ref->foreign == NULL;
+	return QS_OK;
+}
+
+/*
+ * A server that was killed between a record and its row, or somebody who wrote
+ * the directory itself, has left files without one.
+ */
+static enum qs_code
+fill_gaps(struct served *served, struct qs_err *err)
+{
+	struct qs_catalogue_counts counts;
+	uint64_t listed = 0;
+	enum qs_code rc = qs_catalogue_count(served->catalogue, &counts, err);
+
+	if (rc == QS_OK)
+		rc = served->store->ops->list(served->store->self,
+			QS_AREA_LOG, count_record, &listed, err);
+	if (rc == QS_OK && listed > counts.records)
+		rc = fill_catalogue(served, err);
+	return rc;
+}
+
 /* What only those need who add something. */
 static enum qs_code
 open_writer(struct served *served, struct qs_err *err)
@@ -103,8 +151,9 @@ open_writer(struct served *served, struct qs_err *err)
 		rc = qs_catalogue_open(path, served->store->folder_id,
 			&served->catalogue, &is_new, err);
 	free(path);
-	if (rc == QS_OK && is_new)
-		rc = fill_catalogue(served, err);
+	if (rc == QS_OK)
+		rc = is_new ? fill_catalogue(served, err) :
+			fill_gaps(served, err);
 	if (rc == QS_OK)
 		rc = qs_admission_new(served->store, &served->admission, err);
 	if (rc == QS_OK && served->options->grant.rate > 0)
@@ -153,8 +202,9 @@ qs_served_open(struct served *served, const struct served_request *request,
 	} else {
 		rc = qs_store_open(root, folder_id, &served->store, err);
 	}
-	if (rc == QS_OK && served->options->grant.mode != QS_MODE_RO)
-		rc = open_writer(served, err);
+	if (rc == QS_OK)
+		rc = served->options->grant.mode == QS_MODE_RO ?
+			open_reader(served, err) : open_writer(served, err);
 	if (rc != QS_OK) {
 		qs_served_close(served);
 		return rc;

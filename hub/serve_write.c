@@ -121,69 +121,6 @@ stage(struct served *served, struct qs_err *err)
 	return QS_OK;
 }
 
-/*
- * What a record names may have been put there by a connection that was cut
- * before it was durable.  One that is not there at all is for the append to
- * judge.
- */
-static enum qs_code
-settle_named(struct served *served, const struct qs_record *record,
-	struct qs_err *err)
-{
-	const struct qs_store *store = served->store;
-	const size_t count = record->public_body.len / 32;
-	struct qs_name name, *names;
-	enum qs_code rc;
-
-	if (record->type != QS_RECORD_SNAPSHOT || count == 0)
-		return QS_OK;
-	names = calloc(count, sizeof(*names));
-	if (names == NULL)
-		return qs_fail_nomem(err, "settling objects");
-	memcpy(names, record->public_body.data, count * sizeof(*names));
-	rc = store->ops->settle(store->self, names, count, err);
-	if (rc == QS_ENOTFOUND) {
-		rc = QS_OK;
-		for (size_t i = 0; rc == QS_OK && i < count; i++) {
-			name = names[i];
-			rc = store->ops->settle(store->self, &name, 1, err);
-			if (rc == QS_ENOTFOUND)
-				rc = QS_OK;
-		}
-	}
-	free(names);
-	return rc;
-}
-
-static enum qs_code
-append(struct served *served, struct qs_err *err)
-{
-	const struct qs_span bytes = qs_buf_span(&served->body.bytes);
-	struct qs_record record;
-	struct qs_item item = {.has_xxh3 = true};
-	enum qs_code rc = qs_admit_record(served->admission, bytes, &record,
-		err);
-
-	if (rc == QS_OK)
-		rc = settle_named(served, &record, err);
-	if (rc == QS_OK)
-		rc = served->store->ops->append(served->store->self, &record,
-			err);
-	if (rc != QS_OK)
-		return rc;
-	item.ref = (struct qs_ref){
-		.area = QS_AREA_LOG,
-		.name = record.name,
-		.seq = record.seq,
-		.size = bytes.len,
-	};
-	memcpy(item.ref.device, record.signer, QS_DEVICE_LEN);
-	item.xxh3 = qs_xxh3(bytes);
-	item.arrived_ms = now_ms();
-	item.record_type = (uint8_t)record.type;
-	return qs_catalogue_add(served->catalogue, &item, 1, err);
-}
-
 enum qs_code
 qs_served_more(struct served *served, const struct served_request *request,
 	struct qs_err *err)
@@ -210,7 +147,7 @@ qs_served_more(struct served *served, const struct served_request *request,
 		return QS_OK;
 	if (rc == QS_OK)
 		rc = whole.verb == QS_VERB_STAGE ? stage(served, &why) :
-			append(served, &why);
+			qs_served_append(served, &why);
 	if (rc == QS_OK)
 		return qs_served_answer(served, &whole, qs_span(NULL, 0),
 			false, err);
@@ -413,6 +350,21 @@ count_slot(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	return QS_OK;
 }
 
+/* The operator's hold keeps slots, too: somebody may have the admin's key. */
+static enum qs_code
+check_hold(struct served *served, struct qs_err *err)
+{
+	uint64_t until = 0;
+	bool found = false;
+	enum qs_code rc = qs_catalogue_fact_get(served->catalogue,
+		"hold_until_ms", &until, &found, err);
+
+	if (rc == QS_OK && found && until > now_ms())
+		return qs_fail(err, QS_EBUSY, "the hub's keeper holds "
+			"everything for now: nothing is removed");
+	return rc;
+}
+
 /* By the word of the log, not of the caller. */
 static enum qs_code
 check_retired(struct served *served, const struct qs_name *name,
@@ -443,7 +395,9 @@ qs_served_drop_key(struct served *served, const struct served_request *request,
 	enum qs_code rc;
 
 	memcpy(item.ref.name.b, request->bytes.data, 32);
-	rc = check_retired(served, &item.ref.name, err);
+	rc = check_hold(served, err);
+	if (rc == QS_OK)
+		rc = check_retired(served, &item.ref.name, err);
 	if (rc == QS_OK)
 		rc = served->store->ops->list(served->store->self,
 			QS_AREA_KEYS, count_slot, &slots, err);

@@ -75,7 +75,7 @@ parse_qrexec(const char *text, struct qs_url *url, struct qs_err *err)
 	const char *slash = strchr(rest, '/');
 	const char *query = strchr(rest, '?');
 	const char *service = "qstore.Store";
-	char folder[64], call[96];
+	char *folder = url->folder, call[96];
 	size_t len;
 
 	if (slash == NULL)
@@ -89,9 +89,9 @@ parse_qrexec(const char *text, struct qs_url *url, struct qs_err *err)
 		return qs_fail(err, QS_EINVAL, "%s: after the folder only ?ro "
 			"or ?transfer can stand", text);
 	len = (query != NULL ? (size_t)(query - slash) : strlen(slash)) - 1;
-	(void)snprintf(folder, sizeof(folder), "%.*s",
-		len < sizeof(folder) ? (int)len : 0, slash + 1);
-	if (!qs_wire_name_ok(folder) || strlen(folder) > QS_WIRE_NAME_MAX)
+	(void)snprintf(folder, sizeof(url->folder), "%.*s",
+		len <= QS_WIRE_NAME_MAX ? (int)len : 0, slash + 1);
+	if (!qs_wire_name_ok(folder))
 		return qs_fail(err, QS_EINVAL, "%s: a hub folder's name is of "
 			"a-z, 0-9, '.', '_' and '-', begins with a letter or "
 			"digit, and has at most %d bytes", text,
@@ -100,7 +100,6 @@ parse_qrexec(const char *text, struct qs_url *url, struct qs_err *err)
 		return qs_fail(err, QS_EINVAL, "%s: that can't be the name of "
 			"a qube", text);
 	(void)snprintf(call, sizeof(call), "%s+%s", service, folder);
-	memcpy(url->folder, folder, strlen(folder) + 1);
 	url->kind = QS_URL_COMMAND;
 	if (!add_text(url, "qrexec-client-vm") || !add_word(url,
 		slash == rest ? "@default" : rest, slash == rest ?
@@ -144,13 +143,28 @@ add_serve(struct qs_url *url, const char *path)
 	return ok;
 }
 
+/* "USER@" or nothing, and the host. */
+static bool
+add_login(struct qs_url *url, struct qs_span user, struct qs_span host)
+{
+	char *all = NULL;
+	bool ok = asprintf(&all, "%.*s%.*s", (int)user.len,
+		(const char *)user.data, (int)host.len,
+		(const char *)host.data) >= 0;
+
+	ok = ok && add_text(url, all);
+	free(all);
+	return ok;
+}
+
 /* ssh://[USER@]HOST[:PORT]/PATH; /~/PATH is below the home directory */
 static enum qs_code
 parse_ssh(const char *text, struct qs_url *url, struct qs_err *err)
 {
 	const char *host = text + strlen(SSH);
 	const char *slash = strchr(host, '/');
-	const char *end, *colon = NULL, *path;
+	const char *end, *name, *colon = NULL, *path;
+	size_t user_len;
 
 	if (slash == NULL || slash == host || slash[1] == '\0')
 		return qs_fail(err, QS_EINVAL, "%s: say ssh://HOST/PATH", text);
@@ -177,16 +191,20 @@ parse_ssh(const char *text, struct qs_url *url, struct qs_err *err)
 			return qs_fail_nomem(err, "reading a URL");
 		end = colon;
 	}
+	name = memrchr(host, '@', (size_t)(end - host));
+	name = name == NULL ? host : name + 1;
+	user_len = (size_t)(name - host);
 	/* An IPv6 address has its brackets for the URL only. */
-	if (host[0] == '[' && end[-1] == ']') {
-		host++;
+	if (name[0] == '[' && end[-1] == ']') {
+		name++;
 		end--;
 	}
-	if (end == host || host[0] == '-')
+	if (end == name || host[0] == '-' || name[0] == '-')
 		return qs_fail(err, QS_EINVAL, "%s: that can't be a host's "
 			"name", text);
 	if (!add_text(url, "--") ||
-		!add_word(url, host, (size_t)(end - host)) ||
+		!add_login(url, qs_span(host, user_len),
+			qs_span(name, (size_t)(end - name))) ||
 		!add_serve(url, path))
 		return qs_fail_nomem(err, "reading a URL");
 	return QS_OK;

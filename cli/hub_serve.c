@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "cli/hub_internal.h"
@@ -23,6 +24,7 @@
 struct serving { /* as the command line has it */
 	const char *hub, *acl, *principal, *folder, *mode, *listen, *store;
 	bool is_qrexec, is_uncaged;
+	enum qs_wire_mode most; /* what --mode says; 0: nothing */
 };
 
 static const char usage[] =
@@ -60,12 +62,17 @@ parse_mode(const char *text, enum qs_wire_mode *out, struct qs_err *err)
 	return QS_OK;
 }
 
-/* What is asked for narrows what is granted; it never widens it. */
+/*
+ * What is asked for narrows what is granted; it never widens it.  rw is the
+ * most there is; transfer is what only who is listed so may be.
+ */
 static enum qs_code
 narrow(enum qs_wire_mode asked, struct qs_grant *grant, const char *principal,
 	const char *folder, struct qs_err *err)
 {
-	if (asked == grant->mode || asked == QS_MODE_RO) {
+	if (asked == QS_MODE_RW || asked == grant->mode)
+		return QS_OK;
+	if (asked == QS_MODE_RO) {
 		grant->mode = asked;
 		return QS_OK;
 	}
@@ -106,6 +113,20 @@ serve_grant(const struct serving *serving, const char *principal,
 	return rc;
 }
 
+/*
+ * What is wrong with the list is its keeper's business: a caller, who also sees
+ * our standard error through ssh and exec:, is told that something is.
+ */
+static enum qs_code
+hide_fault(struct qs_err *err)
+{
+	openlog("qstore-hub", LOG_PID, LOG_DAEMON);
+	syslog(LOG_ERR, "nobody is served: %s", err->msg);
+	closelog();
+	return qs_fail(err, QS_EKEY, "this hub's access list can't be used; "
+		"ask its keeper");
+}
+
 /* ask: what the call itself limits it to; 0: nothing. */
 static enum qs_code
 find_grant(const struct serving *serving, const char *principal,
@@ -118,8 +139,12 @@ find_grant(const struct serving *serving, const char *principal,
 		return qs_fail(err, QS_EKEY, "there can be no folder of that "
 			"name");
 	rc = qs_acl_find(serving->acl, principal, folder, out, err);
+	if (rc != QS_OK && rc != QS_EKEY)
+		return hide_fault(err);
 	if (rc == QS_OK && ask != 0)
 		rc = narrow(ask, out, principal, folder, err);
+	if (rc == QS_OK && serving->most != 0)
+		rc = narrow(serving->most, out, principal, folder, err);
 	return rc;
 }
 
@@ -203,23 +228,18 @@ peek_folder(int fd, struct qs_wire_hello *out, struct qs_err *err)
 	return qs_wire_hello_decode(untrusted, out, err);
 }
 
-/* By the user's name, and where it is not listed, by its number. */
+/* By the user's name where it has one; the list may have the number instead. */
 static enum qs_code
 grant_peer(const struct serving *serving, uid_t uid, const char *folder,
 	char principal[static 80], struct qs_grant *out, struct qs_err *err)
 {
 	const struct passwd *user = getpwuid(uid);
-	enum qs_code rc = QS_EKEY;
 
-	if (user != NULL && qs_wire_name_ok(user->pw_name)) {
+	if (user != NULL && qs_wire_name_ok(user->pw_name))
 		(void)snprintf(principal, 80, "user:%s", user->pw_name);
-		rc = find_grant(serving, principal, folder, 0, out, err);
-	}
-	if (rc == QS_EKEY) {
+	else
 		(void)snprintf(principal, 80, "user:%lu", (unsigned long)uid);
-		rc = find_grant(serving, principal, folder, 0, out, err);
-	}
-	return rc;
+	return find_grant(serving, principal, folder, 0, out, err);
 }
 
 /* In a process of its own; takes fd. */
@@ -413,11 +433,6 @@ check_ways(const struct serving *serving, struct qs_err *err)
 	if (ways != 1)
 		return qs_fail(err, QS_EINVAL, "serve: say one of --qrexec, "
 			"--principal, --listen and --store (see --help)");
-	if (serving->mode != NULL && (serving->is_qrexec ||
-		serving->listen != NULL))
-		return qs_fail(err, QS_EINVAL, "serve: --mode goes with "
-			"--principal and --store; else the access list says "
-			"it");
 	if (serving->principal != NULL && (serving->folder == NULL ||
 		!qs_wire_name_ok(serving->principal)))
 		return qs_fail(err, QS_EINVAL, "serve: --principal takes a "
@@ -429,19 +444,19 @@ check_ways(const struct serving *serving, struct qs_err *err)
 static int
 run(struct serving *serving, struct qs_err *err)
 {
-	enum qs_wire_mode mode = (enum qs_wire_mode)0;
 	char principal[80];
 	enum qs_code rc = check_ways(serving, err);
 
 	if (rc == QS_OK && serving->mode != NULL)
-		rc = parse_mode(serving->mode, &mode, err);
+		rc = parse_mode(serving->mode, &serving->most, err);
 	if (rc != QS_OK)
 		return qs_hub_failed(err);
 	if (serving->listen != NULL)
 		return serve_socket(serving, err);
 	if (serving->store != NULL) {
 		const struct qs_grant grant = {
-			.mode = mode != 0 ? mode : QS_MODE_RW,
+			.mode = serving->most != 0 ? serving->most :
+				QS_MODE_RW,
 		};
 
 		rc = serve_grant(serving, "whoever calls", NULL, &grant,
@@ -451,7 +466,7 @@ run(struct serving *serving, struct qs_err *err)
 	} else {
 		(void)snprintf(principal, sizeof(principal), "key:%s",
 			serving->principal);
-		rc = serve_listed(serving, principal, serving->folder, mode,
+		rc = serve_listed(serving, principal, serving->folder, 0,
 			err);
 	}
 	return rc == QS_OK ? 0 : qs_hub_failed(err);

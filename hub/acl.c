@@ -172,8 +172,7 @@ qs_acl_find(const char *path, const char *principal, const char *folder,
 	rc = load(path, &acl, err);
 	if (rc == QS_ENOTFOUND)
 		return qs_fail(err, QS_EKEY, "refused: %s may not use folder "
-			"%s: there is no access list (%s)", principal, folder,
-			path);
+			"%s: there is no access list", principal, folder);
 	if (rc == QS_OK)
 		rc = find_line(&acl, path, &key, &at, err);
 	if (rc == QS_OK && at == acl.count)

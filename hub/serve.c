@@ -71,7 +71,7 @@ qs_served_refuse(struct served *served, const struct served_request *request,
 
 /* ---------------------------------------------------------------- verbs */
 
-enum need { ANY = 0, FOLDER = 1, WRITER = 2, CATALOGUE = 4 };
+enum need { ANY = 0, FOLDER = 1, WRITER = 2, CATALOGUE = 4, OWNER = 8 };
 
 static const struct {
 	served_verb run;
@@ -102,7 +102,8 @@ static const struct {
 	[QS_VERB_NEWS] = {qs_served_news, 12, 12, FOLDER | CATALOGUE},
 	[QS_VERB_SETTLE] = {qs_served_settle, 32, 32 * QS_WIRE_HAVE_MAX,
 		FOLDER | WRITER},
-	[QS_VERB_DROP_KEY] = {qs_served_drop_key, 32, 32, FOLDER | WRITER},
+	[QS_VERB_DROP_KEY] = {qs_served_drop_key, 32, 32,
+		FOLDER | WRITER | OWNER},
 };
 
 static enum qs_code
@@ -117,6 +118,9 @@ check_rights(const struct served *served,
 			"opened", (unsigned)request->verb);
 	if ((need & WRITER) != 0 && mode == QS_MODE_RO)
 		return qs_fail(err, QS_EKEY, "%s may only read here",
+			served->options->principal);
+	if ((need & OWNER) != 0 && mode != QS_MODE_RW)
+		return qs_fail(err, QS_EKEY, "%s may only add here",
 			served->options->principal);
 	if ((need & CATALOGUE) != 0 && served->catalogue == NULL)
 		return qs_fail(err, QS_EKEY, "%s may not ask what came when",

@@ -71,7 +71,8 @@ printf '%s\n' 'qube:photos  photos  rw' 'qube:media photos ro' \
 expect 0 "$qstore" -r qrexec:///photos init --no-confirm --no-recovery
 expect 0 "$qstore" -r qrexec:///photos snapshot src
 ME=media expect 0 "$qstore" -r 'qrexec:///photos?ro' snapshots
-ME=media expect 1 "$qstore" -r qrexec:///photos snapshots
+ME=media expect 0 "$qstore" -r qrexec:///photos snapshots
+ME=media expect 1 "$qstore" -r qrexec:///photos snapshot src
 says 'may not do that'
 ME=sys-net expect 0 "$qstore" -r 'qrexec:///photos?transfer' snapshots
 ME=sys-net expect 0 "$qstore" -r 'qrexec:///photos?ro' snapshots

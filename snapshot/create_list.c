@@ -382,8 +382,11 @@ look_at(struct lister *l, const char *name, struct target *target,
 	}
 	facts_from_stat(&facts, &st);
 	is_dir = S_ISDIR(st.st_mode);
-	if (target == NULL && unwanted(l, &facts))
+	if (target == NULL && unwanted(l, &facts)) {
+		/* Nobody has a copy of it: restore must not delete it. */
+		level->folder->is_partial = true;
 		goto out;
+	}
 	if (follow && !is_dir) {
 		qs_fail(&trouble, QS_EINVAL, "not a folder");
 		goto lost;

@@ -31,6 +31,18 @@ echo extra >"over2$work/src/plain"
 rm "over2$work/src/plain"
 expect 3 q restore latest --target over2 --delete
 [ -d "over2$work/src/other" ] || fail 'a folder beside a target is deleted'
+# What patterns and the size have left out is in no store.
+mkdir -p left/sub left/plain
+echo t >left/note.tmp
+echo a >left/a
+head -c 20000 /dev/zero >left/sub/large
+expect 0 q snapshot --exclude '*.tmp' --exclude-larger-than 10K left
+echo extra >left/plain/extra
+expect 3 q restore latest:/left --target left --delete
+[ -e left/note.tmp ] || fail 'what a pattern left out is deleted'
+[ -e left/sub/large ] || fail 'what was too large is deleted'
+[ ! -e left/plain/extra ] || fail 'what was not there is left'
+says '/note.tmp: is not deleted'
 # Where nothing is spared, nothing is said.
 expect 0 q restore latest --target over3
 expect 0 q restore latest --target over3 --delete

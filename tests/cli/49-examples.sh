@@ -73,7 +73,7 @@ expect 0 "$qstore" -r qrexec:///photos snapshot src
 ME=media expect 0 "$qstore" -r 'qrexec:///photos?ro' snapshots
 ME=media expect 0 "$qstore" -r qrexec:///photos snapshots
 ME=media expect 1 "$qstore" -r qrexec:///photos snapshot src
-says 'may not do that'
+says 'may only read'
 ME=sys-net expect 0 "$qstore" -r 'qrexec:///photos?transfer' snapshots
 ME=sys-net expect 0 "$qstore" -r 'qrexec:///photos?ro' snapshots
 

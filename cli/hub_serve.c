@@ -246,7 +246,8 @@ grant_peer(const struct serving *serving, uid_t uid, const char *folder,
 static enum qs_code
 serve_peer(const struct serving *serving, int fd, struct qs_err *err)
 {
-	const struct timeval patience = {.tv_sec = 300};
+	/* Nobody knows yet whether he may call at all. */
+	const struct timeval patience = {.tv_sec = 10};
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	struct qs_wire_hello hello = {.folder = ""};
@@ -341,6 +342,46 @@ make_socket(const char *path, int *out, struct qs_err *err)
 }
 
 #define CHILDREN_MAX 256
+#define CHILDREN_OF_ONE 64 /* so that one user can't keep the others out */
+
+struct children { /* connections being served */
+	pid_t pids[CHILDREN_MAX];
+	uid_t uids[CHILDREN_MAX];
+	unsigned count;
+};
+
+static void
+reap(struct children *children)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		for (unsigned i = 0; i < children->count; i++) {
+			if (children->pids[i] != pid)
+				continue;
+			children->count--;
+			children->pids[i] = children->pids[children->count];
+			children->uids[i] = children->uids[children->count];
+			break;
+		}
+	}
+}
+
+static bool
+may_call(const struct children *children, int client, uid_t *uid)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	unsigned count = 0;
+
+	if (children->count >= CHILDREN_MAX || getsockopt(client, SOL_SOCKET,
+		SO_PEERCRED, &peer, &len) != 0)
+		return false;
+	for (unsigned i = 0; i < children->count; i++)
+		count += children->uids[i] == peer.uid;
+	*uid = peer.uid;
+	return count < CHILDREN_OF_ONE;
+}
 
 /* As a new program has it: the listener's handlers are not the child's. */
 static void
@@ -355,13 +396,18 @@ restore_signals(const sigset_t *mask)
 
 static void
 take_client(const struct serving *serving, int *fd, const sigset_t *mask,
-	unsigned *children, struct qs_err *err)
+	struct children *children, struct qs_err *err)
 {
 	int client = accept4(*fd, NULL, NULL, SOCK_CLOEXEC);
+	uid_t uid = 0;
 	pid_t pid;
 
 	if (client < 0)
 		return; /* it has gone */
+	if (!may_call(children, client, &uid)) {
+		qs_fd_close(&client);
+		return;
+	}
 	pid = fork();
 	if (pid == 0) {
 		restore_signals(mask);
@@ -369,8 +415,10 @@ take_client(const struct serving *serving, int *fd, const sigset_t *mask,
 		exit(serve_peer(serving, client, err) == QS_OK ? 0 :
 			qs_hub_failed(err));
 	}
-	if (pid > 0)
-		(*children)++;
+	if (pid > 0) {
+		children->pids[children->count] = pid;
+		children->uids[children->count++] = uid;
+	}
 	qs_fd_close(&client);
 }
 
@@ -379,8 +427,8 @@ static int
 serve_socket(const struct serving *serving, struct qs_err *err)
 {
 	struct sigaction action = {.sa_handler = end_listening};
+	struct children children = {.count = 0};
 	sigset_t blocked, mask;
-	unsigned children = 0;
 	int fd = -1;
 
 	(void)sigemptyset(&blocked);
@@ -394,9 +442,7 @@ serve_socket(const struct serving *serving, struct qs_err *err)
 	while (!is_over) {
 		struct pollfd wait = {.fd = fd, .events = POLLIN};
 
-		while (children > 0 && waitpid(-1, NULL,
-			children >= CHILDREN_MAX ? 0 : WNOHANG) > 0)
-			children--;
+		reap(&children);
 		if (ppoll(&wait, 1, NULL, &mask) > 0)
 			take_client(serving, &fd, &mask, &children, err);
 	}

@@ -10,6 +10,7 @@
 struct reading {
 	struct tidy *tidy;
 	struct qs_buf visited; /* names of records that verified, ascending */
+	struct qs_buf certified; /* public keys of which there is a CERT */
 	struct qs_buf bytes;   /* of one record at a time */
 };
 
@@ -53,6 +54,29 @@ tidy_log_clear(struct tidy *tidy)
 /* -------------------------------------------------------------- the walk */
 
 static enum qs_code
+take_cert(struct reading *reading, const struct qs_record *record,
+	struct qs_err *err)
+{
+	struct qs_cert_body body;
+	enum qs_code rc = qs_cert_decode(record->public_body, &body, err);
+
+	return rc != QS_OK ? rc : qs_buf_append(&reading->certified,
+		body.device_pk, sizeof(body.device_pk), err);
+}
+
+static bool
+is_certified(const struct reading *reading, const uint8_t pk[static 32])
+{
+	if (memcmp(pk, reading->tidy->adm_pk, 32) == 0)
+		return true;
+	for (size_t at = 0; at + 32 <= reading->certified.len; at += 32) {
+		if (memcmp(reading->certified.data + at, pk, 32) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum qs_code
 take_record(void *arg, const struct qs_record *record, struct qs_err *err)
 {
 	struct reading *reading = arg;
@@ -69,6 +93,8 @@ take_record(void *arg, const struct qs_record *record, struct qs_err *err)
 	}
 	if (rc == QS_OK)
 		rc = qs_retirement_take(tidy->retirement, record, err);
+	if (rc == QS_OK && record->type == QS_RECORD_CERT)
+		rc = take_cert(reading, record, err);
 	if (rc != QS_OK || (record->type != QS_RECORD_SNAPSHOT &&
 		record->type != QS_RECORD_RETIRE))
 		return rc;
@@ -82,12 +108,42 @@ take_record(void *arg, const struct qs_record *record, struct qs_err *err)
 		qs_buf_append(&tidy->listed, names.data, names.len, err);
 }
 
-/* What does not verify is looked at below; scrub tells of it. */
+/*
+ * A gap, a fork, something that does not verify: whatever it is, there may be
+ * records that list more than these.  Scrub tells of it.
+ */
 static void
-ignore_trouble(void *arg, const struct qs_err *trouble)
+take_trouble(void *arg, const struct qs_err *trouble)
 {
-	(void)arg;
-	(void)trouble;
+	const struct reading *reading = arg;
+
+	qs_log("tidying up: %s", trouble->msg);
+	reading->tidy->is_sound = false;
+}
+
+/*
+ * Whole, and nobody has certified its signer here: the CERT may be lost, or
+ * still on its way.  One whose signer was certified, and revoked, counts
+ * nowhere.
+ */
+static enum qs_code
+see_stranger(struct reading *reading, const struct qs_record *record,
+	struct qs_err *err)
+{
+	struct tidy *tidy = reading->tidy;
+	enum qs_code rc;
+
+	if (is_certified(reading, record->signer) || memcmp(record->folder_id,
+		tidy->store->folder_id, QS_FOLDER_ID_LEN) != 0)
+		return QS_OK;
+	tidy->is_sound = false;
+	rc = qs_retirement_miss(tidy->retirement, record->signer, record->seq,
+		err);
+	if (rc == QS_OK && record->type == QS_RECORD_SNAPSHOT &&
+		record->public_body.len > 0)
+		rc = qs_buf_append(&tidy->listed, record->public_body.data,
+			record->public_body.len, err);
+	return rc;
 }
 
 static enum qs_code
@@ -107,9 +163,8 @@ see_entry(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	if (rc == QS_OK)
 		rc = qs_record_parse(qs_buf_span(&reading->bytes), &record,
 			&fault);
-	/* Whole, but of one who may not write: it counts nowhere. */
 	if (rc == QS_OK)
-		return QS_OK;
+		return see_stranger(reading, &record, err);
 	if (rc == QS_ENOMEM) {
 		*err = fault;
 		return rc;
@@ -169,7 +224,7 @@ tidy_log_read(struct tidy *tidy, struct qs_err *err)
 		goto out;
 	tidy->is_sound = tidy->records > 0 && !misses_records(tidy);
 	rc = qs_log_walk(tidy->store, NULL, NULL, 0, take_record,
-		ignore_trouble, &reading, err);
+		take_trouble, &reading, err);
 	if (rc == QS_OK && tidy->retirement != NULL) {
 		sort(&reading.visited);
 		rc = tidy->store->ops->list(tidy->store->self, QS_AREA_LOG,
@@ -180,6 +235,7 @@ tidy_log_read(struct tidy *tidy, struct qs_err *err)
 	sort(&tidy->listed);
 out:
 	qs_buf_clear(&reading.visited);
+	qs_buf_clear(&reading.certified);
 	qs_buf_clear(&reading.bytes);
 	return rc;
 }

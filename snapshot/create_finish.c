@@ -328,7 +328,10 @@ write_record(struct create *create, struct plan_cover *cover,
 	struct names added = {0};
 	enum qs_code rc;
 
-	rc = qs_index_each_unlogged(create->index, add_name, &added, err);
+	rc = qs_retired_list_used(create->folder, err);
+	if (rc == QS_OK)
+		rc = qs_index_each_unlogged(create->index, add_name, &added,
+			err);
 	if (rc == QS_OK) /* an interrupted run's that are gone by now */
 		rc = drop_unknown(create, &added, err);
 	sort_unique(&added);

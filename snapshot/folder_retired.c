@@ -74,41 +74,56 @@ qs_folder_retire_body(const struct qs_folder *folder, struct qs_span names,
 
 /* -------------------------------------------------------------- the index */
 
-#define FORGOTTEN_KEY "retired" /* a sum of the names that were forgotten */
+#define BATCH 1024
+
+/* Called for each retired pack that the index has. */
+typedef enum qs_code (*retired_fn)(struct qs_index *index,
+	const struct qs_name *name, struct qs_err *err);
+
+/*
+ * All of them, each time: another process of this machine, which had read the
+ * log before, may have put one back since.
+ */
+static enum qs_code
+each_retired(struct qs_folder *folder, retired_fn fn, struct qs_err *err)
+{
+	const size_t count = qs_retirement_count(folder->retirement);
+	bool has[BATCH];
+	enum qs_code rc = QS_OK;
+
+	for (size_t at = 0; rc == QS_OK && at < count; at += BATCH) {
+		const struct qs_name *names = qs_retirement_name(
+			folder->retirement, at);
+		size_t n = count - at < BATCH ? count - at : BATCH;
+
+		rc = qs_index_has_packs(folder->index, names, n, has, err);
+		for (size_t i = 0; rc == QS_OK && i < n; i++) {
+			if (has[i])
+				rc = fn(folder->index, &names[i], err);
+		}
+	}
+	return rc;
+}
 
 enum qs_code
 qs_retired_forget(struct qs_folder *folder, struct qs_err *err)
 {
-	size_t count = qs_retirement_count(folder->retirement);
-	const struct qs_name *names = count == 0 ? NULL :
-		qs_retirement_name(folder->retirement, 0);
-	struct qs_buf before = {0};
-	uint8_t sum[32];
-	bool found;
-	enum qs_code rc = qs_index_fact_get(folder->index, FORGOTTEN_KEY,
-		&before, &found, err);
+	return each_retired(folder, qs_index_forget, err);
+}
 
-	if (rc != QS_OK || (!found && count == 0))
-		goto out;
-	/* They may be many, and mostly are the same as last time. */
-	qs_hash_plain(sum, sizeof(sum), qs_span(names, count * 32));
-	if (found && before.len == sizeof(sum) &&
-		memcmp(before.data, sum, sizeof(sum)) == 0)
-		goto out;
-	for (size_t i = 0; rc == QS_OK && i < count; i++) {
-		bool has;
+static enum qs_code
+list_again(struct qs_index *index, const struct qs_name *name,
+	struct qs_err *err)
+{
+	return qs_index_unlogged_add(index, name, 1, err);
+}
 
-		rc = qs_index_has_packs(folder->index, &names[i], 1, &has,
-			err);
-		if (rc == QS_OK && has)
-			rc = qs_index_forget(folder->index, &names[i], err);
-	}
-	if (rc == QS_OK)
-		rc = qs_index_fact_put(folder->index, FORGOTTEN_KEY,
-			qs_span(sum, sizeof(sum)), err);
-out:
-	qs_buf_clear(&before);
-	return rc;
+enum qs_code
+qs_retired_list_used(struct qs_folder *folder, struct qs_err *err)
+{
+	if (folder->retirement == NULL)
+		return QS_OK;
+	return each_retired(folder, list_again, err);
 }
 
 enum qs_code

@@ -125,4 +125,12 @@ QS_MUST_CHECK enum qs_code qs_folder_each_logged(struct qs_folder *folder,
 /* Direct packs before an index chunk is written; small chunks to a merge. */
 #define QS_DIRECT_MAX 16
 
+/*
+ * Before a record: retired packs that the index has all the same, since another
+ * process of this machine has put them there meanwhile, may have been built
+ * upon.  They are listed again.
+ */
+QS_MUST_CHECK enum qs_code qs_retired_list_used(struct qs_folder *folder,
+	struct qs_err *err);
+
 #endif

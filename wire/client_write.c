@@ -100,6 +100,26 @@ qs_client_stage_bytes(void *arg, const struct qs_stage *opaque)
 	return qs_span(stage->object, stage->len);
 }
 
+/* What was staged on a connection that broke is gone at the hub. */
+static enum qs_code
+check_link(struct client *client, struct qs_stage *const *stages, size_t count,
+	struct qs_err *err)
+{
+	uint64_t number;
+
+	(void)pthread_mutex_lock(&client->lock);
+	number = client->link_number;
+	(void)pthread_mutex_unlock(&client->lock);
+	for (size_t i = 0; i < count; i++) {
+		if (((const struct client_stage *)stages[i])->link_number !=
+			number)
+			return qs_fail(err, QS_ENET, "%s: the connection was "
+				"lost while objects were on their way; run it "
+				"again", client->place);
+	}
+	return QS_OK;
+}
+
 void
 qs_client_discard(void *arg, struct qs_stage *opaque)
 {
@@ -114,9 +134,10 @@ qs_client_discard(void *arg, struct qs_stage *opaque)
 
 	if (stage == NULL)
 		return;
-	/* It would go with the connection, too. */
+	/* It goes with the connection, too; a new one never had it. */
 	qs_store64(request, stage->request);
-	if (qs_client_ask(client, &ask, &ignored) != QS_OK)
+	if (check_link(client, &opaque, 1, &ignored) == QS_OK &&
+		qs_client_ask(client, &ask, &ignored) != QS_OK)
 		qs_log("discarding a staged object: %s", ignored.msg);
 	let_go(client, stage);
 }
@@ -143,26 +164,6 @@ commit_some(struct client *client, struct qs_stage *const *stages,
 		memcpy(pairs + i * PAIR + 8, names[i].b, 32);
 	}
 	return qs_client_ask(client, &ask, err);
-}
-
-/* What was staged on a connection that broke is gone at the hub. */
-static enum qs_code
-check_link(struct client *client, struct qs_stage *const *stages, size_t count,
-	struct qs_err *err)
-{
-	uint64_t number;
-
-	(void)pthread_mutex_lock(&client->lock);
-	number = client->link_number;
-	(void)pthread_mutex_unlock(&client->lock);
-	for (size_t i = 0; i < count; i++) {
-		if (((const struct client_stage *)stages[i])->link_number !=
-			number)
-			return qs_fail(err, QS_ENET, "%s: the connection was "
-				"lost while objects were on their way; run it "
-				"again", client->place);
-	}
-	return QS_OK;
 }
 
 enum qs_code

@@ -339,6 +339,12 @@ send_frame(struct qs_link *link, const struct qs_call *call,
 	(void)pthread_mutex_lock(&link->sending);
 	rc = qs_wire_write(link->wire, &head, bytes, qs_wire_patience(), err);
 	(void)pthread_mutex_unlock(&link->sending);
+	if (rc == QS_OK) {
+		/* A peer that takes what we send is not silent. */
+		(void)pthread_mutex_lock(&link->lock);
+		link->heard = qs_mono_ns();
+		(void)pthread_mutex_unlock(&link->lock);
+	}
 	if (rc != QS_OK) {
 		(void)qs_fail_while(err, "%s", link->place);
 		fail_link(link, err);

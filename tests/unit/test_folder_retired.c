@@ -106,11 +106,51 @@ snapshot_that_knew_nothing_keeps_a_retired_pack(void **state)
 	qs_buf_clear(&unlogged);
 }
 
+/*
+ * Another process of the machine, which has not read the RETIRE, puts the pack
+ * back into the index that they share.
+ */
+static void
+retired_pack_that_was_put_back_is_forgotten_again(void **state)
+{
+	struct rig *rig = (struct rig *)*state;
+	struct qs_folder *a = rig_open(rig, "a"), *b, *late;
+	struct qs_name first = rig_pack(a, 1, true);
+	struct qs_buf unlogged = {0};
+	uint64_t size = 0;
+
+	(void)rig_save(a, DAY, &first, 1);
+	late = rig_open(rig, "b");
+	retire(a, &first);
+	qs_folder_close(a);
+	b = rig_open(rig, "b");
+	assert_false(rig_knows(b, 1));
+	OK(late->store->ops->have(late->store->self, &first, 1, &size, &err));
+	OK(qs_folder_adopt_sized(late, &first, size, &err));
+	OK(qs_index_commit(late->index, &err));
+	qs_folder_close(late);
+	assert_true(rig_knows(b, 1));
+	/* One that is at work lists what it may have built upon. */
+	OK(qs_retired_list_used(b, &err));
+	OK(qs_index_each_unlogged(qs_folder_index(b), qs_names_collect,
+		&unlogged, &err));
+	assert_int_equal(unlogged.len, 32);
+	assert_memory_equal(unlogged.data, first.b, 32);
+	OK(qs_index_unlogged_drop(b->index, &first, 1, &err));
+	OK(qs_index_commit(b->index, &err));
+	qs_folder_close(b);
+	b = rig_open(rig, "b");
+	assert_false(rig_knows(b, 1));
+	qs_folder_close(b);
+	qs_buf_clear(&unlogged);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(retired_pack_is_forgotten_until_listed_again),
+		RIG_TEST(retired_pack_that_was_put_back_is_forgotten_again),
 		RIG_TEST(snapshot_that_knew_nothing_keeps_a_retired_pack),
 	};
 

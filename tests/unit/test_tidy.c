@@ -204,6 +204,40 @@ nothing_is_an_orphan_while_the_log_is_in_doubt(void **state)
 	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
 }
 
+/* What a lost record listed is in use by those after it. */
+static void
+nothing_is_an_orphan_while_a_record_is_missing(void **state)
+{
+	struct world *world = *state;
+	struct qs_name name = put(world, 7);
+	struct qs_tidy_result result;
+	char line[600];
+
+	snapshot(world, 0, 4, 0, &name, 1);
+	snapshot(world, 0, 5, 0, NULL, 0);
+	(void)snprintf(line, sizeof(line),
+		"rm %s/*/log/*/0000000000000004-*", world->dir);
+	assert_int_equal(system(line), 0);
+	result = tidy(world, 400);
+	assert_int_equal(result.trashed, 0);
+	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
+}
+
+/* Lost, or not here yet: what the device has listed is in use all the same. */
+static void
+nothing_goes_while_a_certificate_is_missing(void **state)
+{
+	struct world *world = *state;
+	struct qs_name name = put(world, 7);
+	struct qs_tidy_result result;
+
+	snapshot(world, 1, 0, 0, &name, 1);
+	assert_int_equal(unlink(world->admin[2].path), 0);
+	result = tidy(world, 400);
+	assert_int_equal(result.trashed, 0);
+	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
+}
+
 /* ----------------------------------------------------- other ways to run */
 
 static void
@@ -342,6 +376,8 @@ main(void)
 		WORLD_TEST(record_that_can_not_be_read_keeps_all),
 		WORLD_TEST(what_no_record_names_goes_later),
 		WORLD_TEST(nothing_is_an_orphan_while_the_log_is_in_doubt),
+		WORLD_TEST(nothing_is_an_orphan_while_a_record_is_missing),
+		WORLD_TEST(nothing_goes_while_a_certificate_is_missing),
 		WORLD_TEST(dry_run_tells_and_does_nothing),
 		WORLD_TEST(without_a_catalogue_it_goes_on),
 		WORLD_TEST(undelete_brings_all_back_and_holds),

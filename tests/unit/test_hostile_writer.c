@@ -138,7 +138,7 @@ has(struct lying_client *client, size_t objects, size_t records,
 
 #define RECORDS 7 /* of the world: three of the admin, four of a device */
 
-/* -------------------------------------------------------------- reading only */
+/* ----------------------------------------------------------- reading only */
 
 static void
 who_may_read_can_not_write(void **state)

@@ -125,7 +125,8 @@ a_bad_url_is_told_in_a_sentence(void **state)
 		{"qrexec://vault/a/b", "a hub folder's name is of"},
 		{"qrexec://vault/../x", "a hub folder's name is of"},
 		{"qrexec://vault/a+b", "a hub folder's name is of"},
-		{"qrexec://vault/a-name-of-more-than-the-forty-seven-bytes-of-all",
+		{"qrexec://vault/a-name-of-more-than-the-forty-seven-bytes-"
+			"of-all",
 			"a hub folder's name is of"},
 		{"qrexec://vault/a-name-of-more-than-the-sixty-three-bytes-"
 			"that-any-name-has-at-most",

@@ -320,6 +320,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		.arg = arg,
 		.self = self,
 	};
+	const uint8_t first[QS_DEVICE_LEN] = {part}; /* as list_files takes it */
 	struct qs_name name = {{part}};
 	struct dir_path shard = qs_dir_shard_path(&name);
 	struct stat st;
@@ -334,7 +335,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		rc = list_nested(&listing, "obj", 1, true, err);
 	if (rc == QS_OK && fstatat(self->fd, shard.text, &st,
 		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-		rc = list_files(&listing, shard.text, &part, err);
+		rc = list_files(&listing, shard.text, first, err);
 	return rc;
 }
 

@@ -75,14 +75,20 @@ renew(struct client *client, struct qs_err *err)
 	enum qs_code rc;
 
 	client->link = NULL;
+	if (old != NULL)
+		qs_link_failure(old, &client->lost);
 	qs_link_close(old);
-	if (client->tried != 0 && now - client->tried < RETRY_NS)
-		return qs_fail(err, QS_ENET, "%s: the connection was lost",
-			client->place);
+	/* Why it was lost is what a user can do something about. */
+	if (client->tried != 0 && now - client->tried < RETRY_NS) {
+		*err = client->lost;
+		return err->code;
+	}
 	client->tried = now;
 	rc = open_link(&client->url, client->folder_id, &link, err);
-	if (rc != QS_OK)
+	if (rc != QS_OK) {
+		client->lost = *err;
 		return rc;
+	}
 	client->link = link;
 	client->link_number++;
 	return QS_OK;

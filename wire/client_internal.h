@@ -26,6 +26,7 @@ struct client {
 	unsigned spare_count;
 	uint64_t link_number; /* how many links there have been */
 	int64_t tried;       /* when a new one was tried last; monotonic */
+	struct qs_err lost;  /* why there is none, when link is NULL */
 };
 
 struct client_stage {

@@ -94,6 +94,14 @@ qs_link_is_dead(struct qs_link *link)
 	return is_dead;
 }
 
+void
+qs_link_failure(struct qs_link *link, struct qs_err *out)
+{
+	(void)pthread_mutex_lock(&link->lock);
+	*out = link->failure;
+	(void)pthread_mutex_unlock(&link->lock);
+}
+
 /* What a hub may say; the rest means something else to who reads it. */
 static bool
 is_hubs_code(enum qs_code code)

@@ -73,6 +73,8 @@ QS_MUST_CHECK enum qs_code qs_link_start(const struct qs_url *url,
 	const struct qs_way *way, struct qs_link **out, struct qs_err *err);
 void qs_link_close(struct qs_link *link);
 bool qs_link_is_dead(struct qs_link *link);
+/* Why a dead one is. */
+void qs_link_failure(struct qs_link *link, struct qs_err *out);
 enum qs_wire_mode qs_link_mode(const struct qs_link *link);
 
 /*

@@ -208,6 +208,26 @@ put_commit(struct input *input, const uint8_t *head, struct qs_span body)
 	}
 }
 
+/* What is named by zeros, or listed by 0xff, is the object sent last. */
+static void
+put_read(struct input *input, const uint8_t *head, struct qs_span body)
+{
+	const size_t from = input->bytes.len + QS_WIRE_HEAD;
+	const struct qs_name *name;
+	uint8_t *bytes;
+
+	put_frame(input, head, body);
+	if (input->sent_count == 0)
+		return;
+	name = &input->sent[input->sent_count - 1].name;
+	bytes = input->bytes.data + from;
+	if (head[4] == QS_VERB_LIST && body.len == 2 && bytes[1] == 0xff)
+		bytes[1] = name->b[0];
+	if (head[4] == QS_VERB_GET && body.len >= QS_WIRE_FILE &&
+		qs_is_zero(bytes + 24, 32))
+		memcpy(bytes + 24, name->b, 32);
+}
+
 static void
 put_short(struct input *input, const uint8_t *head, struct qs_span body)
 {
@@ -220,6 +240,8 @@ put_short(struct input *input, const uint8_t *head, struct qs_span body)
 		put_frame(input, head, qs_span(place.slot, QS_SLOT_LEN));
 	else if (head[4] == QS_VERB_COMMIT)
 		put_commit(input, head, body);
+	else if (head[4] == QS_VERB_LIST || head[4] == QS_VERB_GET)
+		put_read(input, head, body);
 	else
 		put_frame(input, head, body);
 }

@@ -350,8 +350,9 @@ silence_and_an_early_end_are_noticed(void **state)
 			lies[i].words);
 		/* It was asked again, once, on another connection. */
 		assert_int_equal(hub->connections, 2);
+		/* From now on it is told what was wrong with that. */
 		says(hub, ask_for_one(store, &err), &err, QS_ENET,
-			"the connection was lost");
+			lies[i].words);
 		assert_int_equal(hub->connections, 2);
 		qs_store_close(store);
 		lying_hub_end(hub);

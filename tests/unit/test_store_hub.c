@@ -11,7 +11,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,22 @@ put_program(const struct hub_suite *suite, const char *name, const char *body)
 	}
 }
 
+/* A socket is there before anybody listens on it. */
+static bool
+is_listening(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is;
+
+	assert_true(strlen(path) < sizeof(address.sun_path));
+	memcpy(address.sun_path, path, strlen(path));
+	is = connect(fd, (const struct sockaddr *)&address,
+		sizeof(address)) == 0;
+	(void)close(fd);
+	return is;
+}
+
 static void
 start_listener(struct hub_suite *suite)
 {
@@ -84,14 +102,13 @@ start_listener(struct hub_suite *suite)
 		listen[] = "--listen", at[] = "--hub", list[] = "--acl";
 	char *const argv[] = {program, serve, listen, socket, at, hub, list,
 		acl, NULL};
-	struct stat st;
 
 	(void)snprintf(socket, sizeof(socket), "%s/s", suite->dir);
 	(void)snprintf(hub, sizeof(hub), "%s/hub", suite->dir);
 	(void)snprintf(acl, sizeof(acl), "%s/acl.conf", suite->dir);
 	assert_int_equal(posix_spawn(&suite->listener, program, NULL, NULL,
 		argv, environ), 0);
-	while (stat(socket, &st) != 0)
+	while (!is_listening(socket))
 		(void)usleep(1000);
 }
 

@@ -230,6 +230,8 @@ QS_MUST_CHECK enum qs_code qs_tidy_undelete(const char *path,
 
 /* -------------------------------------------------------------- status */
 
+#define QS_REFUSAL_KINDS (QS_EINDEX + 1)
+
 struct qs_hub_status { /* of one folder; owned texts in place */
 	char name[64];         /* "" for a bare path */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
@@ -242,7 +244,8 @@ struct qs_hub_status { /* of one folder; owned texts in place */
 	 * UINT64_MAX: it never asked for any.
 	 */
 	uint64_t backlog;
-	uint64_t refused; /* typed refusals since the catalogue was made */
+	uint64_t refused; /* since the catalogue was made */
+	uint64_t refused_by[QS_REFUSAL_KINDS]; /* thereof, by enum qs_code */
 	uint64_t hold_until_ms;
 	bool has_catalogue;
 };

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "hub/scrub_internal.h"
 #include "hub/serve_internal.h"
 
 /* -------------------------------------------------------------- answers */
@@ -37,14 +38,11 @@ static void
 count_refusal(struct served *served, enum qs_code code)
 {
 	struct qs_err ignored;
-	char key[48] = "refused_";
-	const char *word = qs_code_word(code);
+	char key[QS_REFUSAL_KEY];
 
 	if (served->catalogue == NULL)
 		return;
-	for (size_t i = strlen(key); *word != '\0' && i + 1 < sizeof(key);
-		word++, i++)
-		key[i] = *word == ' ' ? '_' : *word;
+	qs_hub_refusal_key(code, key);
 	if (qs_catalogue_fact_add(served->catalogue, key, 1, &ignored) !=
 		QS_OK || qs_catalogue_fact_add(served->catalogue,
 		"refused_total", 1, &ignored) != QS_OK)

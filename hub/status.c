@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "hub/hub.h"
+#include "hub/scrub_internal.h"
 
 static enum qs_code
 fact(struct qs_catalogue *catalogue, const char *key, uint64_t otherwise,
@@ -34,6 +34,12 @@ ask_catalogue(struct qs_catalogue *catalogue, struct qs_hub_status *out,
 			&out->scrub_findings, err);
 	if (rc == QS_OK)
 		rc = fact(catalogue, "refused_total", 0, &out->refused, err);
+	for (int code = 1; rc == QS_OK && code < QS_REFUSAL_KINDS; code++) {
+		char key[QS_REFUSAL_KEY];
+
+		qs_hub_refusal_key((enum qs_code)code, key);
+		rc = fact(catalogue, key, 0, &out->refused_by[code], err);
+	}
 	if (rc == QS_OK)
 		rc = fact(catalogue, "hold_until_ms", 0, &out->hold_until_ms,
 			err);

@@ -172,6 +172,7 @@ report_file(const struct reading *reading, const char *name,
 	return report(listing, &ref, err);
 }
 
+/* device: QS_DEVICE_LEN bytes, or NULL; of objects their part, and zeros. */
 static enum qs_code
 list_files(struct listing *listing, const char *path,
 	const uint8_t *device, struct qs_err *err)
@@ -219,7 +220,7 @@ list_nested(struct listing *listing, const char *path, size_t len,
 	reading.fd = dirfd(stream);
 	for (;;) {
 		struct dir_path below;
-		uint8_t bytes[QS_DEVICE_LEN];
+		uint8_t bytes[QS_DEVICE_LEN] = {0};
 		struct stat st;
 
 		rc = next_entry(stream, path, &entry, err);
@@ -320,6 +321,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		.arg = arg,
 		.self = self,
 	};
+	const uint8_t below[QS_DEVICE_LEN] = {part};
 	struct qs_name name = {{part}};
 	struct dir_path shard = qs_dir_shard_path(&name);
 	struct stat st;
@@ -334,7 +336,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		rc = list_nested(&listing, "obj", 1, true, err);
 	if (rc == QS_OK && fstatat(self->fd, shard.text, &st,
 		AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-		rc = list_files(&listing, shard.text, &part, err);
+		rc = list_files(&listing, shard.text, below, err);
 	return rc;
 }
 

@@ -14,10 +14,16 @@ small_tree src
 noise 'read later' 9000000 >src/later.bin
 listener=
 
+# A killed listener leaves its socket: that it is there says nothing.
+listens() {
+	/usr/bin/python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$work/socket" 2>/dev/null
+}
+
 listen() {
 	"$qstore" serve --listen "$work/socket" >>listener 2>&1 </dev/null &
 	listener=$!
-	wait_for '[ -S "$work/socket" ]'
+	wait_for listens
 }
 
 # The processes that serve this scenario's folder.

@@ -87,7 +87,7 @@ a_day_takes_its_share_only(void **state)
 	options = after(60);
 	options.share = 50;
 	result = tidy_as(world, &options);
-	/* Half of the ten, most of which are in the trash; less the rounding. */
+	/* Half of the ten, most of them in the trash; less the rounding. */
 	assert_int_equal(result.purged, 4);
 	assert_int_equal(result.postponed, 4);
 	result = tidy_as(world, &options);

@@ -23,6 +23,7 @@ socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$work/socket" 2>/dev/null
 listen() {
 	"$qstore" serve --listen "$work/socket" >>listener 2>&1 </dev/null &
 	listener=$!
+	stop+=($listener)
 	wait_for listens
 }
 

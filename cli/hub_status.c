@@ -60,11 +60,10 @@ put_json(struct qs_json *json, const char *path,
 	if (status->backlog != UINT64_MAX)
 		qs_json_number(json, "backlog", status->backlog);
 	qs_json_number(json, "refused", status->refused);
-	qs_json_open(json, "refused_by", '{');
-	for (unsigned code = 1; code <= QS_EINDEX; code++) {
+	qs_json_open(json, "refused_for", '{');
+	for (int code = 1; code < QS_REFUSAL_KINDS; code++) {
 		if (status->refused_by[code] > 0)
-			qs_json_number(json,
-				qs_code_word((enum qs_code)code),
+			qs_json_number(json, qs_code_word((enum qs_code)code),
 				status->refused_by[code]);
 	}
 	qs_json_close(json, '}');

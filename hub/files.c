@@ -63,6 +63,16 @@ qs_hub_words(const struct qs_ref *ref)
 	return words;
 }
 
+void
+qs_hub_refusal_key(enum qs_code code, char out[static QS_REFUSAL_KEY])
+{
+	(void)snprintf(out, QS_REFUSAL_KEY, "refused_%s", qs_code_word(code));
+	for (char *at = out; *at != '\0'; at++) {
+		if (*at == ' ')
+			*at = '_';
+	}
+}
+
 uint64_t
 qs_hub_ms(const struct timespec *time)
 {

@@ -232,6 +232,8 @@ QS_MUST_CHECK enum qs_code qs_tidy_undelete(const char *path,
 
 /* -------------------------------------------------------------- status */
 
+#define QS_REFUSAL_KINDS (QS_EINDEX + 1)
+
 struct qs_hub_status { /* of one folder; owned texts in place */
 	char name[64];         /* "" for a bare path */
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
@@ -244,14 +246,12 @@ struct qs_hub_status { /* of one folder; owned texts in place */
 	 * UINT64_MAX: it never asked for any.
 	 */
 	uint64_t backlog;
-	/* Refusals since the catalogue was made: all, and by enum qs_code. */
-	uint64_t refused, refused_by[QS_EINDEX + 1];
+	uint64_t refused; /* since the catalogue was made */
+	uint64_t refused_by[QS_REFUSAL_KINDS]; /* thereof, by enum qs_code */
 	uint64_t hold_until_ms;
 	bool has_catalogue;
 };
 
-/* The catalogue's fact that counts refusals of a kind. */
-void qs_hub_refused_key(enum qs_code code, char out[static 48]);
 /* name and quota are for the caller to fill in. */
 QS_MUST_CHECK enum qs_code qs_hub_status(const char *path,
 	const uint8_t folder_id[static QS_FOLDER_ID_LEN],

@@ -30,6 +30,11 @@ struct qs_hub_path qs_hub_trash_path(const struct qs_ref *ref);
 struct qs_hub_path qs_hub_words(const struct qs_ref *ref);
 uint64_t qs_hub_ms(const struct timespec *time);
 
+/* The catalogue's fact that counts refusals of a kind: "refused_...". */
+#define QS_REFUSAL_KEY 64
+void qs_hub_refusal_key(enum qs_code code,
+	char out[static QS_REFUSAL_KEY]);
+
 /* -------------------------------------------------------------- fill */
 
 struct qs_hub_fill {

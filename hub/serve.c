@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "hub/scrub_internal.h"
 #include "hub/serve_internal.h"
 
 #define PATIENCE_S 300
@@ -40,11 +41,11 @@ static void
 count_refusal(struct served *served, enum qs_code code)
 {
 	struct qs_err ignored;
-	char key[48];
+	char key[QS_REFUSAL_KEY];
 
 	if (served->catalogue == NULL)
 		return;
-	qs_hub_refused_key(code, key);
+	qs_hub_refusal_key(code, key);
 	if (qs_catalogue_fact_add(served->catalogue, key, 1, &ignored) !=
 		QS_OK || qs_catalogue_fact_add(served->catalogue,
 		"refused_total", 1, &ignored) != QS_OK)

@@ -62,8 +62,8 @@ take_seat(struct served *served, struct qs_err *err)
 		}
 		qs_fd_close(&fd);
 	}
-	return qs_fail(err, QS_EBUSY, "%u connections are on this folder "
-		"already; try again later", seats);
+	return qs_fail(err, QS_EBUSY, "this folder is in use already, by as "
+		"many as may be at once (%u); try again later", seats);
 }
 
 /* -------------------------------------------------------------- opening */

@@ -13,6 +13,8 @@
 #include "hub/serve_internal.h"
 #include "hub/xxh3.h"
 
+#define RESERVE_MIN (UINT64_C(1) << 20)
+
 static uint64_t
 now_ms(void)
 {
@@ -23,8 +25,20 @@ now_ms(void)
 
 #define RECORD_FREE ((uint32_t)4 << 20) /* a RETIRE of 130,000 objects */
 
+/*
+ * Beyond the quota for what makes room within it: the record of a forget or a
+ * retire.
+ */
+static uint64_t
+reserve(uint64_t quota)
+{
+	return quota / 64 > RESERVE_MIN ? quota / 64 : RESERVE_MIN;
+}
+
+/* extra: bytes that may come in beyond it. */
 static enum qs_code
-check_quota(struct served *served, uint64_t more, struct qs_err *err)
+check_quota(struct served *served, uint64_t more, uint64_t extra,
+	struct qs_err *err)
 {
 	const uint64_t quota = served->options->grant.quota;
 	struct qs_catalogue_counts counts;
@@ -37,7 +51,8 @@ check_quota(struct served *served, uint64_t more, struct qs_err *err)
 	if (rc != QS_OK)
 		return rc;
 	used = counts.bytes + counts.trash_bytes + served->staged_bytes;
-	if (used > quota || more > quota - used)
+	/* A size is at most what a disk holds: the sum is in range. */
+	if (used + more > quota && used + more - quota > extra)
 		return qs_fail(err, QS_EQUOTA, "the quota of %" PRIu64 " bytes "
 			"is used up (%" PRIu64 " are there); forget and retire "
 			"old snapshots, or have it raised on the hub", quota,
@@ -78,7 +93,8 @@ check_length(struct served *served, enum qs_verb verb, uint32_t len,
 	 */
 	if (verb == QS_VERB_APPEND && len <= RECORD_FREE)
 		return QS_OK;
-	return check_quota(served, len, err);
+	return check_quota(served, len, verb == QS_VERB_APPEND ?
+		reserve(served->options->grant.quota) : 0, err);
 }
 
 enum qs_code
@@ -329,7 +345,7 @@ qs_served_put_key(struct served *served, const struct served_request *request,
 	enum qs_code rc = qs_admit_slot(served->store, request->bytes, err);
 
 	if (rc == QS_OK)
-		rc = check_quota(served, QS_SLOT_LEN, err);
+		rc = check_quota(served, QS_SLOT_LEN, 0, err);
 	if (rc == QS_OK)
 		rc = served->store->ops->put_key(served->store->self,
 			request->bytes, &item.ref.name, err);

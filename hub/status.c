@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "hub/hub.h"
+#include "hub/scrub_internal.h"
 
 static enum qs_code
 fact(struct qs_catalogue *catalogue, const char *key, uint64_t otherwise,
@@ -15,30 +15,6 @@ fact(struct qs_catalogue *catalogue, const char *key, uint64_t otherwise,
 
 	*out = otherwise;
 	rc = qs_catalogue_fact_get(catalogue, key, out, &found, err);
-	return rc;
-}
-
-void
-qs_hub_refused_key(enum qs_code code, char out[static 48])
-{
-	(void)snprintf(out, 48, "refused_%.38s", qs_code_word(code));
-	for (char *at = out; *at != '\0'; at++)
-		*at = *at == ' ' ? '_' : *at;
-}
-
-static enum qs_code
-count_refused(struct qs_catalogue *catalogue, struct qs_hub_status *out,
-	struct qs_err *err)
-{
-	enum qs_code rc = fact(catalogue, "refused_total", 0, &out->refused,
-		err);
-
-	for (unsigned code = 1; rc == QS_OK && code <= QS_EINDEX; code++) {
-		char key[48];
-
-		qs_hub_refused_key((enum qs_code)code, key);
-		rc = fact(catalogue, key, 0, &out->refused_by[code], err);
-	}
 	return rc;
 }
 
@@ -57,7 +33,13 @@ ask_catalogue(struct qs_catalogue *catalogue, struct qs_hub_status *out,
 		rc = fact(catalogue, "scrub_findings", 0,
 			&out->scrub_findings, err);
 	if (rc == QS_OK)
-		rc = count_refused(catalogue, out, err);
+		rc = fact(catalogue, "refused_total", 0, &out->refused, err);
+	for (int code = 1; rc == QS_OK && code < QS_REFUSAL_KINDS; code++) {
+		char key[QS_REFUSAL_KEY];
+
+		qs_hub_refusal_key((enum qs_code)code, key);
+		rc = fact(catalogue, key, 0, &out->refused_by[code], err);
+	}
 	if (rc == QS_OK)
 		rc = fact(catalogue, "hold_until_ms", 0, &out->hold_until_ms,
 			err);

@@ -132,34 +132,45 @@ struct share {
 	uint64_t limit, trashed, purged; /* bytes: a day's, and so far today */
 };
 
-/* So much went into the trash within a day, by the files themselves. */
+struct heap { /* what is in the trash, by the files themselves */
+	uint64_t now_ms;
+	uint64_t bytes, recent; /* in all, and since a day ago */
+};
+
 static enum qs_code
-add_recent(void *arg, const struct qs_ref *ref, uint64_t ms,
+add_trashed(void *arg, const struct qs_ref *ref, uint64_t ms,
 	struct qs_err *err)
 {
-	struct plan *plan = arg;
+	struct heap *heap = arg;
 
 	(void)err;
-	if (ref->area == QS_AREA_OBJ && ms <= plan->tidy->now_ms &&
-		plan->tidy->now_ms - ms < TIDY_DAY_MS)
-		plan->bytes += ref->size;
+	if (ref->area != QS_AREA_OBJ)
+		return QS_OK;
+	heap->bytes += ref->size;
+	if (ms <= heap->now_ms && heap->now_ms - ms < TIDY_DAY_MS)
+		heap->recent += ref->size;
 	return QS_OK;
 }
 
+/*
+ * bytes: in their place.  The trash is of the folder, too: else of one that is
+ * nearly all retired less and less would go in a day.
+ */
 static enum qs_code
 load_share(struct tidy *tidy, uint64_t bytes, struct share *out,
 	struct qs_err *err)
 {
-	struct plan recent = {.tidy = tidy};
+	struct heap heap = {.now_ms = tidy->now_ms};
 	const uint64_t today = tidy->now_ms / TIDY_DAY_MS;
 	const uint64_t day = tidy_fact(tidy, DAY_KEY);
 	unsigned percent = tidy->options->share;
-	enum qs_code rc = qs_store_each_trashed(tidy->store, add_recent,
-		&recent, err);
+	enum qs_code rc = qs_store_each_trashed(tidy->store, add_trashed,
+		&heap, err);
 
 	if (percent > 100)
 		percent = 100;
-	*out = (struct share){.limit = bytes / 100 * percent};
+	*out = (struct share){.limit = (bytes + heap.bytes) / 100 *
+		percent};
 	if (out->limit == 0)
 		out->limit = 1;
 	if (day == today) {
@@ -169,8 +180,8 @@ load_share(struct tidy *tidy, uint64_t bytes, struct share *out,
 		/* The clock was put back: this day's is used up. */
 		out->trashed = out->purged = out->limit;
 	}
-	if (out->trashed < recent.bytes)
-		out->trashed = recent.bytes;
+	if (out->trashed < heap.recent)
+		out->trashed = heap.recent;
 	return rc;
 }
 

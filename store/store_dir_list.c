@@ -220,7 +220,7 @@ list_nested(struct listing *listing, const char *path, size_t len,
 	reading.fd = dirfd(stream);
 	for (;;) {
 		struct dir_path below;
-		uint8_t bytes[QS_DEVICE_LEN];
+		uint8_t bytes[QS_DEVICE_LEN] = {0};
 		struct stat st;
 
 		rc = next_entry(stream, path, &entry, err);

@@ -94,7 +94,19 @@ renew(struct client *client, struct qs_err *err)
 	return QS_OK;
 }
 
-/* One to call on, to be given back. */
+/* With the lock held: dead, and others are still on it, who soon leave. */
+static bool
+is_being_left(const struct client *client)
+{
+	return client->link != NULL && client->link_users > 0 &&
+		qs_link_is_dead(client->link);
+}
+
+/*
+ * One to call on, to be given back.  Of several threads whose link died under
+ * them the first to be back waits for the others: else it would be given the
+ * dead one again, and fail where one alone would go on.
+ */
 static enum qs_code
 take_link(struct client *client, struct qs_link **out, uint64_t *number,
 	struct qs_err *err)
@@ -102,9 +114,7 @@ take_link(struct client *client, struct qs_link **out, uint64_t *number,
 	enum qs_code rc = QS_OK;
 
 	(void)pthread_mutex_lock(&client->lock);
-	/* Calls on a dead link end at once. */
-	while (client->link != NULL && client->link_users > 0 &&
-		qs_link_is_dead(client->link))
+	while (is_being_left(client))
 		(void)pthread_cond_wait(&client->changed, &client->lock);
 	if (may_renew(client))
 		rc = renew(client, err);

@@ -203,6 +203,7 @@ P
 # A listener, a process for each call; it ends with SIGTERM and its socket too.
 "$qstore" serve --listen "$work/socket" >listener 2>&1 </dev/null &
 listener=$!
+stop+=($listener)
 wait_for '[ -S "$work/socket" ]'
 whole byunix "unix:$work/socket#byunix"
 kill "$listener"

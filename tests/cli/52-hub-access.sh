@@ -68,6 +68,7 @@ echo 'nobody has a passphrase' >nobody.password
 good_list
 "$qstore" serve --listen "$work/socket" >listener 2>&1 </dev/null &
 listener=$!
+stop+=($listener)
 wait_for '[ -S "$work/socket" ]'
 
 # Each its own, by its own way.
@@ -145,6 +146,7 @@ cmp before after || fail 'something has changed'
 # --mode is the most that a socket gives, too.
 "$qstore" serve --listen "$work/ro" --mode ro >ro.log 2>&1 </dev/null &
 narrow=$!
+stop+=($narrow)
 wait_for '[ -S "$work/ro" ]'
 expect 0 as media "$qstore" -r "unix:$work/ro#media" snapshots
 expect 1 as media "$qstore" -r "unix:$work/ro#media" snapshot src.media

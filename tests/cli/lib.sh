@@ -14,6 +14,7 @@ qstore=$(readlink -f "$qstore")
 work=$(mktemp -d "${TMPDIR:-/tmp}/qstore-test.XXXXXXXX")
 chmod 755 "$work" # 13-as-user looks in from outside
 unmount=()
+stop=() # processes of ours that a failure must not leave
 
 finish() {
 	local code=$? point
@@ -28,6 +29,9 @@ finish() {
 		done
 	fi
 	cd /
+	for point in ${stop[@]+"${stop[@]}"}; do
+		kill "$point" 2>/dev/null || true
+	done
 	for point in ${unmount[@]+"${unmount[@]}"}; do
 		umount -l "$point" || true
 	done

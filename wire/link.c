@@ -13,24 +13,7 @@
 #include "wire/wire_internal.h"
 
 #define GREETING_S 120 /* a qube may have to boot */
-#define PATIENCE_S 300
 #define PENDING_MAX 256
-
-static _Atomic unsigned patience;
-
-void
-qs_wire_set_patience(unsigned seconds)
-{
-	atomic_store(&patience, seconds);
-}
-
-unsigned
-qs_wire_patience(void)
-{
-	unsigned seconds = atomic_load(&patience);
-
-	return seconds == 0 ? PATIENCE_S : seconds;
-}
 
 struct qs_call {
 	struct qs_call *next;

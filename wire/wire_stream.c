@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -15,6 +16,24 @@
 #include "wire/wire_internal.h"
 
 #define BUFFER ((size_t)64 << 10)
+
+#define PATIENCE_S 300
+
+static _Atomic unsigned patience;
+
+void
+qs_wire_set_patience(unsigned seconds)
+{
+	atomic_store(&patience, seconds);
+}
+
+unsigned
+qs_wire_patience(void)
+{
+	unsigned seconds = atomic_load(&patience);
+
+	return seconds == 0 ? PATIENCE_S : seconds;
+}
 
 struct qs_wire {
 	int in, out, wake[2];

@@ -451,7 +451,7 @@ struct qs_store {
 	uint8_t folder_id[QS_FOLDER_ID_LEN];
 	/*
 	 * So many staged objects are to be committed together, at most.  stage
-	 * may wait while half as many more are staged, for another thread to
+	 * may wait while one more than that is staged, for another thread to
 	 * commit or discard some.
 	 */
 	unsigned batch;

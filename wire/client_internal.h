@@ -9,7 +9,7 @@
  * Objects that are staged at the hub are kept here until they are named: a hub
  * is not believed what it says of their bytes.  No more than this many.
  */
-#define CLIENT_HELD_MAX 6
+#define CLIENT_HELD_MAX 5
 #define CLIENT_BATCH 4 /* named and committed together */
 
 struct client {

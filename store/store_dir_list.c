@@ -320,7 +320,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		.arg = arg,
 		.self = self,
 	};
-	const uint8_t first[QS_DEVICE_LEN] = {part}; /* as list_files takes it */
+	const uint8_t first[QS_DEVICE_LEN] = {part}; /* as long as a device */
 	struct qs_name name = {{part}};
 	struct dir_path shard = qs_dir_shard_path(&name);
 	struct stat st;

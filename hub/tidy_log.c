@@ -209,7 +209,7 @@ misses_records(struct tidy *tidy)
 	if (tidy->catalogue == NULL)
 		return false;
 	return qs_catalogue_count(tidy->catalogue, &counts, &fault) != QS_OK ||
-		counts.records > tidy->records;
+		counts.missing > 0 || counts.records > tidy->records;
 }
 
 enum qs_code
@@ -222,7 +222,9 @@ tidy_log_read(struct tidy *tidy, struct qs_err *err)
 	rc = read_listing(tidy, err);
 	if (rc != QS_OK)
 		goto out;
-	tidy->is_sound = tidy->records > 0 && !misses_records(tidy);
+	/* A scrub may have noted them as missing: they stay so till found. */
+	tidy->is_missing = misses_records(tidy);
+	tidy->is_sound = tidy->records > 0 && !tidy->is_missing;
 	rc = qs_log_walk(tidy->store, NULL, NULL, 0, take_record,
 		take_trouble, &reading, err);
 	if (rc == QS_OK && tidy->retirement != NULL) {

@@ -108,7 +108,11 @@ drop_twin(const struct dir_store *self, const char *place, const char *trash,
 {
 	uint64_t here, there;
 
-	if (!stat_file(self, place, &here) || !stat_file(self, trash, &there))
+	/*
+	 * The trash first: another process that moves the only one there in
+	 * between must not make it look like two.
+	 */
+	if (!stat_file(self, trash, &there) || !stat_file(self, place, &here))
 		return QS_OK;
 	if (here != there)
 		return qs_fail(err, QS_ECORRUPT, "%s and %s do not have the "

@@ -53,7 +53,7 @@ says 'access list'
 echo 'key:laptop  work  rw  quota=40G' >>~/.config/qstore/acl.conf
 expect 0 "$qstore" -r ssh://host/work init --no-confirm --no-recovery
 expect 0 "$qstore" -r ssh://host/work snapshot src
-rm -rf ~/qstore/work/*/hub/catalogue* # a status goes by the files then
+(cd ~/qstore && rm -rf work/*/hub/catalogue*) # a status goes by the files then
 expect 0 "$qstore" status
 prints '^work '
 prints 'quota +40'

@@ -101,7 +101,7 @@ except Ended:
 # A name is no path, wherever it is sent.
 wire = qrexec("photos", "qstore.Store", "photos")
 wire.call(OPEN, photos_id)
-for raw in (b"../../../work/" + bytes(18), b"\0" * 32, b"/" * 32):
+for raw in (b"../../../media/" + bytes(17), b"\0" * 32, b"/" * 32):
     for area in KEYS, LOG, OBJECTS:
         print(refused(wire.get, bytes([area]) + bytes(7) + raw[:8] +
                       bytes(8) + raw if area == LOG else

@@ -180,7 +180,7 @@ run(struct scrub *scrub, struct qs_err *err)
 	enum qs_code rc = QS_OK;
 
 	if (scrub->options->rebuild)
-		rc = qs_catalogue_clear(scrub->catalogue, err);
+		rc = scrub_clear(scrub, err);
 	if (rc == QS_OK)
 		rc = qs_hub_fill(&fill, err);
 	if (rc == QS_OK)

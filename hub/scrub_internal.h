@@ -134,4 +134,8 @@ QS_MUST_CHECK enum qs_code scrub_log_snapshots(struct scrub *scrub,
 /* Nobody misses it: it was retired. */
 bool scrub_is_retired(const struct scrub *scrub, const struct qs_ref *ref);
 
+/* scrub_clear.c: no rows, but those of records that are lost. */
+QS_MUST_CHECK enum qs_code scrub_clear(struct scrub *scrub,
+	struct qs_err *err);
+
 #endif

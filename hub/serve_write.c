@@ -13,7 +13,7 @@
 #include "hub/serve_internal.h"
 #include "hub/xxh3.h"
 
-#define RESERVE_MIN (UINT64_C(1) << 20)
+#define RESERVE_MIN (UINT64_C(8) << 20) /* RETIREs of 260,000 objects */
 
 static uint64_t
 now_ms(void)
@@ -22,8 +22,6 @@ now_ms(void)
 }
 
 /* ---------------------------------------------------------------- quota */
-
-#define RECORD_FREE ((uint32_t)4 << 20) /* a RETIRE of 130,000 objects */
 
 /*
  * Beyond the quota for what makes room within it: the record of a forget or a
@@ -87,12 +85,6 @@ check_length(struct served *served, enum qs_verb verb, uint32_t len,
 	if (verb == QS_VERB_STAGE && find_stage(served, 0) == NULL)
 		return qs_fail(err, QS_EBUSY, "%d objects are staged already",
 			QS_WIRE_STAGED_MAX);
-	/*
-	 * A small record may be what makes room (a RETIRE, or what says which
-	 * snapshots are forgotten): it comes in over the quota.
-	 */
-	if (verb == QS_VERB_APPEND && len <= RECORD_FREE)
-		return QS_OK;
 	return check_quota(served, len, verb == QS_VERB_APPEND ?
 		reserve(served->options->grant.quota) : 0, err);
 }

@@ -108,9 +108,6 @@ see_object(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	if (ref->foreign != NULL)
 		return QS_OK;
 	plan->bytes += ref->size;
-	/* A lost record may be what keeps it in use. */
-	if (tidy->is_missing)
-		return QS_OK;
 	if (tidy->retirement != NULL &&
 		qs_retirement_has(tidy->retirement, &ref->name, &why))
 		return take_retired(plan, ref, &why, err);

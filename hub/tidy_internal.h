@@ -25,7 +25,6 @@ struct tidy {
 	uint8_t adm_pk[32];
 	struct qs_buf listed; /* struct qs_name: in some record, ascending */
 	bool is_sound;        /* nothing that could list more is missing */
-	bool is_missing; /* files that the catalogue knows are not there */
 	uint64_t records;
 	uint8_t listing[32];  /* what the log's listing came to */
 

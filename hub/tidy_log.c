@@ -11,6 +11,7 @@ struct reading {
 	struct tidy *tidy;
 	struct qs_buf visited; /* names of records that verified, ascending */
 	struct qs_buf certified; /* public keys of which there is a CERT */
+	struct qs_buf present;   /* names of records that are there, ascending */
 	struct qs_buf bytes;   /* of one record at a time */
 };
 
@@ -155,8 +156,11 @@ see_entry(void *arg, const struct qs_ref *ref, struct qs_err *err)
 	struct qs_err fault;
 	enum qs_code rc;
 
-	if (ref->foreign != NULL || has(&reading->visited, &ref->name))
+	if (ref->foreign != NULL)
 		return QS_OK;
+	rc = qs_buf_append(&reading->present, ref->name.b, 32, err);
+	if (rc != QS_OK || has(&reading->visited, &ref->name))
+		return rc;
 	reading->bytes.len = 0;
 	rc = qs_store_load(tidy->store, ref, QS_RECORD_MAX, &reading->bytes,
 		&fault);
@@ -199,17 +203,45 @@ read_listing(struct tidy *tidy, struct qs_err *err)
 		add_listed, tidy, err);
 }
 
-/* Records that the catalogue knows and that are not there any more. */
-static bool
-misses_records(struct tidy *tidy)
+static enum qs_code
+see_row(void *arg, const struct qs_item *item, struct qs_err *err)
 {
-	struct qs_catalogue_counts counts;
+	struct reading *reading = arg;
+	struct tidy *tidy = reading->tidy;
+
+	if (item->ref.area != QS_AREA_LOG ||
+		has(&reading->present, &item->ref.name))
+		return QS_OK;
+	tidy->is_sound = false;
+	return qs_retirement_miss(tidy->retirement, item->ref.device,
+		item->ref.seq, err);
+}
+
+/*
+ * Records that the catalogue knows, whatever their state, and that are not
+ * there any more.  A catalogue that can't be read (the disk is full) may know
+ * of some.
+ */
+static enum qs_code
+see_lost(struct reading *reading, struct qs_err *err)
+{
+	struct tidy *tidy = reading->tidy;
 	struct qs_err fault;
+	enum qs_code rc;
 
 	if (tidy->catalogue == NULL)
-		return false;
-	return qs_catalogue_count(tidy->catalogue, &counts, &fault) != QS_OK ||
-		counts.missing > 0 || counts.records > tidy->records;
+		return QS_OK;
+	rc = qs_catalogue_each(tidy->catalogue, 0, 0, see_row, reading,
+		&fault);
+	if (rc == QS_ENOMEM) {
+		*err = fault;
+		return rc;
+	}
+	if (rc != QS_OK) {
+		qs_log("tidying up: %s", fault.msg);
+		tidy->is_sound = false;
+	}
+	return QS_OK;
 }
 
 enum qs_code
@@ -222,15 +254,16 @@ tidy_log_read(struct tidy *tidy, struct qs_err *err)
 	rc = read_listing(tidy, err);
 	if (rc != QS_OK)
 		goto out;
-	/* A scrub may have noted them as missing: they stay so till found. */
-	tidy->is_missing = misses_records(tidy);
-	tidy->is_sound = tidy->records > 0 && !tidy->is_missing;
+	tidy->is_sound = tidy->records > 0;
 	rc = qs_log_walk(tidy->store, NULL, NULL, 0, take_record,
 		take_trouble, &reading, err);
 	if (rc == QS_OK && tidy->retirement != NULL) {
 		sort(&reading.visited);
 		rc = tidy->store->ops->list(tidy->store->self, QS_AREA_LOG,
 			see_entry, &reading, err);
+		sort(&reading.present);
+		if (rc == QS_OK)
+			rc = see_lost(&reading, err);
 	}
 	if (rc == QS_OK && tidy->retirement != NULL)
 		rc = qs_retirement_finish(tidy->retirement, err);
@@ -238,6 +271,7 @@ tidy_log_read(struct tidy *tidy, struct qs_err *err)
 out:
 	qs_buf_clear(&reading.visited);
 	qs_buf_clear(&reading.certified);
+	qs_buf_clear(&reading.present);
 	qs_buf_clear(&reading.bytes);
 	return rc;
 }

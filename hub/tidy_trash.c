@@ -68,8 +68,6 @@ tidy_is_gone(const struct tidy *tidy, const struct qs_ref *ref)
 	if (ref->area == QS_AREA_KEYS)
 		return qs_retirement_has_slot(tidy->retirement, &ref->name,
 			NULL);
-	if (tidy->is_missing) /* a lost record may need it */
-		return false;
 	if (qs_retirement_has(tidy->retirement, &ref->name, NULL))
 		return true;
 	return tidy->is_sound && !tidy_log_has(tidy, &ref->name);

@@ -206,6 +206,16 @@ nothing_is_an_orphan_while_the_log_is_in_doubt(void **state)
 	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
 }
 
+static void
+lose(struct world *world, unsigned seq)
+{
+	char line[600];
+
+	(void)snprintf(line, sizeof(line), "rm %s/*/log/*/%016x-*", world->dir,
+		seq);
+	assert_int_equal(system(line), 0);
+}
+
 /* What a lost record listed is in use by those after it. */
 static void
 nothing_is_an_orphan_while_a_record_is_missing(void **state)
@@ -213,13 +223,10 @@ nothing_is_an_orphan_while_a_record_is_missing(void **state)
 	struct world *world = *state;
 	struct qs_name name = put(world, 7);
 	struct qs_tidy_result result;
-	char line[600];
 
 	snapshot(world, 0, 4, 0, &name, 1);
 	snapshot(world, 0, 5, 0, NULL, 0);
-	(void)snprintf(line, sizeof(line),
-		"rm %s/*/log/*/0000000000000004-*", world->dir);
-	assert_int_equal(system(line), 0);
+	lose(world, 4);
 	result = tidy(world, 400);
 	assert_int_equal(result.trashed, 0);
 	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
@@ -237,6 +244,56 @@ nothing_goes_while_a_certificate_is_missing(void **state)
 	assert_int_equal(unlink(world->admin[2].path), 0);
 	result = tidy(world, 400);
 	assert_int_equal(result.trashed, 0);
+	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
+}
+
+static void
+scrub(struct world *world, bool rebuild)
+{
+	const struct qs_scrub_options options = {.rebuild = rebuild};
+	struct qs_scrub_result result;
+
+	help_ok(qs_scrub(world->dir, world->keys->folder_id, &options, &result,
+		&err), &err);
+}
+
+/* The newest of a chain: there is no gap, only the catalogue knows of it. */
+static void
+record_that_a_scrub_has_missed_keeps_what_it_listed(void **state)
+{
+	struct world *world = *state;
+	struct qs_name name = put(world, 7);
+
+	snapshot(world, 0, 4, 0, &name, 1);
+	scrub(world, false);
+	lose(world, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		/* Noted as missing, and forgotten were it not a record's. */
+		if (i > 0)
+			scrub(world, i == 3);
+		(void)tidy(world, 400 + 50 * i);
+		assert_int_equal(listed(world, QS_AREA_OBJ), 1);
+	}
+}
+
+/* It kept a RETIRE from counting. */
+static void
+lost_record_makes_no_retirement_count(void **state)
+{
+	struct world *world = *state;
+	struct qs_name name = put(world, 7);
+	struct qs_tidy_result result;
+
+	retire(world, 3, 3, &name, 1);
+	snapshot(world, 0, 4, 0, &name, 1);
+	scrub(world, false);
+	result = tidy(world, 400);
+	assert_int_equal(result.trashed, 0);
+	assert_int_equal(result.void_retirements, 1);
+	lose(world, 4);
+	result = tidy(world, 401);
+	assert_int_equal(result.trashed, 0);
+	assert_int_equal(result.void_retirements, 1);
 	assert_int_equal(listed(world, QS_AREA_OBJ), 1);
 }
 
@@ -380,6 +437,8 @@ main(void)
 		WORLD_TEST(nothing_is_an_orphan_while_the_log_is_in_doubt),
 		WORLD_TEST(nothing_is_an_orphan_while_a_record_is_missing),
 		WORLD_TEST(nothing_goes_while_a_certificate_is_missing),
+		WORLD_TEST(record_that_a_scrub_has_missed_keeps_what_it_listed),
+		WORLD_TEST(lost_record_makes_no_retirement_count),
 		WORLD_TEST(dry_run_tells_and_does_nothing),
 		WORLD_TEST(without_a_catalogue_it_goes_on),
 		WORLD_TEST(undelete_brings_all_back_and_holds),

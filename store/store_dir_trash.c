@@ -203,8 +203,29 @@ touch(const struct dir_store *self, const char *path, struct qs_err *err)
 	return rc;
 }
 
-enum qs_code
-qs_dir_trash(struct dir_store *self, const struct qs_ref *ref,
+/*
+ * Moves exclude each other by flock on the folder's directory: of two who look
+ * at one file before and after it was moved, one would take it for two and
+ * remove the only one.  Always the last lock that is taken.
+ */
+static enum qs_code
+lock_moves(const struct dir_store *self, int *out, struct qs_err *err)
+{
+	int fd = -1;
+	enum qs_code rc = qs_dir_open(self->fd, ".", &fd, err);
+
+	if (rc == QS_OK)
+		rc = qs_dir_flock(fd, LOCK_EX, err);
+	if (rc != QS_OK) {
+		qs_fd_close(&fd);
+		return rc;
+	}
+	*out = fd;
+	return QS_OK;
+}
+
+static enum qs_code
+trash_locked(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
 {
 	struct dir_path place = qs_dir_ref_path(ref);
@@ -217,7 +238,8 @@ qs_dir_trash(struct dir_store *self, const struct qs_ref *ref,
 }
 
 static enum qs_code
-untrash(struct dir_store *self, const struct qs_ref *ref, struct qs_err *err)
+untrash_locked(struct dir_store *self, const struct qs_ref *ref,
+	struct qs_err *err)
 {
 	struct dir_path place = qs_dir_ref_path(ref);
 	struct dir_path trash = qs_dir_trash_path(ref);
@@ -231,11 +253,46 @@ untrash(struct dir_store *self, const struct qs_ref *ref, struct qs_err *err)
 	return move_file(self, trash.text, place.text, err);
 }
 
-/* ------------------------------------------------------------ the verbs */
+static enum qs_code
+purge_locked(struct dir_store *self, const struct qs_ref *ref,
+	struct qs_err *err)
+{
+	struct dir_path path = qs_dir_trash_path(ref);
+
+	if (unlinkat(self->fd, path.text, 0) == 0)
+		return qs_dir_sync_at(self, "trash", err);
+	return errno == ENOENT ? qs_fail(err, QS_ENOTFOUND, "%s is missing",
+		path.text) : qs_fail_errno(err, "remove %s", path.text);
+}
+
+typedef enum qs_code (*move_fn)(struct dir_store *self,
+	const struct qs_ref *ref, struct qs_err *err);
+
+static enum qs_code
+move_alone(struct dir_store *self, const struct qs_ref *ref, move_fn move,
+	struct qs_err *err)
+{
+	int lock = -1;
+	enum qs_code rc = lock_moves(self, &lock, err);
+
+	if (rc == QS_OK)
+		rc = move(self, ref, err);
+	qs_fd_close(&lock);
+	return rc;
+}
 
 enum qs_code
-qs_store_trash(struct qs_store *store, const struct qs_ref *ref,
+qs_dir_trash(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
+{
+	return move_alone(self, ref, trash_locked, err);
+}
+
+/* ------------------------------------------------------------ the verbs */
+
+static enum qs_code
+do_verb(struct qs_store *store, const struct qs_ref *ref, move_fn move,
+	const char *what, struct qs_err *err)
 {
 	struct dir_store *self;
 	enum qs_code rc = find_dir(store, &self, err);
@@ -244,24 +301,23 @@ qs_store_trash(struct qs_store *store, const struct qs_ref *ref,
 		rc = check_area(ref, err);
 	if (rc != QS_OK)
 		return rc;
-	rc = qs_dir_trash(self, ref, err);
-	return rc == QS_OK ? rc : failed(self, ref,
-		"move it to the trash of", err);
+	rc = move_alone(self, ref, move, err);
+	return rc == QS_OK ? rc : failed(self, ref, what, err);
+}
+
+enum qs_code
+qs_store_trash(struct qs_store *store, const struct qs_ref *ref,
+	struct qs_err *err)
+{
+	return do_verb(store, ref, trash_locked, "move it to the trash of",
+		err);
 }
 
 enum qs_code
 qs_store_untrash(struct qs_store *store, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct dir_store *self;
-	enum qs_code rc = find_dir(store, &self, err);
-
-	if (rc == QS_OK)
-		rc = check_area(ref, err);
-	if (rc != QS_OK)
-		return rc;
-	rc = untrash(self, ref, err);
-	return rc == QS_OK ? rc : failed(self, ref,
+	return do_verb(store, ref, untrash_locked,
 		"bring it back from the trash of", err);
 }
 
@@ -269,22 +325,8 @@ enum qs_code
 qs_store_purge(struct qs_store *store, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct dir_path path = qs_dir_trash_path(ref);
-	struct dir_store *self;
-	enum qs_code rc = find_dir(store, &self, err);
-
-	if (rc == QS_OK)
-		rc = check_area(ref, err);
-	if (rc != QS_OK)
-		return rc;
-	if (unlinkat(self->fd, path.text, 0) != 0)
-		rc = errno == ENOENT ? qs_fail(err, QS_ENOTFOUND,
-			"%s is missing", path.text) :
-			qs_fail_errno(err, "remove %s", path.text);
-	if (rc == QS_OK)
-		rc = qs_dir_sync_at(self, "trash", err);
-	return rc == QS_OK ? rc : failed(self, ref,
-		"remove it from the trash of", err);
+	return do_verb(store, ref, purge_locked, "remove it from the trash of",
+		err);
 }
 
 /* ------------------------------------------------------------- listing */
@@ -460,7 +502,7 @@ qs_dir_need_objects(struct dir_store *self, const struct qs_record *record,
 		memcpy(ref.name.b, names.data + at, 32);
 		if (stat_file(self, qs_dir_ref_path(&ref).text, &size))
 			continue;
-		rc = untrash(self, &ref, err);
+		rc = move_alone(self, &ref, untrash_locked, err);
 		if (rc == QS_ENOTFOUND && qs_dir_is_excused(self, &store,
 			&ref.name, record->retire_seen))
 			continue;

@@ -411,6 +411,48 @@ removed_key_slot_is_kept_and_not_served(void **state)
 	assert_true(is_at(world, &ref, false));
 }
 
+#define ROUNDS 2000
+
+struct mover {
+	struct qs_store *store;
+	struct qs_ref ref;
+};
+
+static void
+trash_many_times(void *arg)
+{
+	struct mover *mover = arg;
+	struct qs_err unused;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		(void)!qs_store_trash(mover->store, &mover->ref, &unused);
+		(void)!qs_store_untrash(mover->store, &mover->ref, &unused);
+	}
+}
+
+/* Of two who move one file, one must not take it for two. */
+static void
+moving_at_once_never_removes_the_only_file(void **state)
+{
+	struct world *world = *state;
+	struct mover movers[2] = {{world->store, put(world, 9)}};
+	struct qs_thread *threads[2];
+	char here[512], there[512];
+
+	movers[1].ref = movers[0].ref;
+	help_ok(qs_store_open(world->dir, world->keys->folder_id,
+		&movers[1].store, &err), &err);
+	for (int i = 0; i < 2; i++)
+		help_ok(qs_thread_start(&threads[i], trash_many_times,
+			&movers[i], "mover", &err), &err);
+	for (int i = 0; i < 2; i++)
+		qs_thread_join(threads[i]);
+	path_of(world, &movers[0].ref, false, here);
+	path_of(world, &movers[0].ref, true, there);
+	assert_true(access(here, F_OK) == 0 || access(there, F_OK) == 0);
+	qs_store_close(movers[1].store);
+}
+
 int
 main(void)
 {
@@ -424,6 +466,7 @@ main(void)
 		WORLD_TEST(append_of_what_is_nowhere_is_refused),
 		WORLD_TEST(append_of_an_old_record_needs_no_retired_object),
 		WORLD_TEST(held_log_takes_no_append),
+		WORLD_TEST(moving_at_once_never_removes_the_only_file),
 		WORLD_TEST(removed_key_slot_is_kept_and_not_served),
 	};
 

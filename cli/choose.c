@@ -72,26 +72,36 @@ is_among(const struct qs_snapshot *const *list, size_t count,
 	return false;
 }
 
-enum qs_code
-qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
-	size_t count, const struct qs_cli_filter *filter,
+/* The remembered ones, or the forgotten ones. */
+struct choice {
+	size_t (*count)(const struct qs_folder *folder);
+	const struct qs_snapshot *(*at)(const struct qs_folder *folder,
+		size_t i);
+	enum qs_code (*find)(const struct qs_folder *folder, const char *text,
+		const struct qs_filter *filter, const struct qs_snapshot **out,
+		struct qs_err *err);
+};
+
+static enum qs_code
+choose(const struct choice *choice, const struct qs_folder *folder,
+	char *const *ids, size_t count, const struct qs_cli_filter *filter,
 	const struct qs_snapshot ***out, size_t *out_count,
 	struct qs_err *err)
 {
 	const struct qs_filter narrow = qs_cli_filter(filter);
-	const size_t all = qs_folder_snapshot_count(folder);
+	const size_t all = choice->count(folder);
 	const struct qs_snapshot **found;
 	size_t n = 0;
 	enum qs_code rc = new_list(all, count, &found, err);
 
 	for (size_t i = 0; rc == QS_OK && count == 0 && i < all; i++) {
-		const struct qs_snapshot *one = qs_folder_snapshot(folder, i);
+		const struct qs_snapshot *one = choice->at(folder, i);
 
 		if (qs_filter_match(&narrow, one))
 			found[n++] = one;
 	}
 	for (size_t i = 0; rc == QS_OK && i < count; i++) {
-		rc = qs_folder_find(folder, ids[i], &narrow, &found[n], err);
+		rc = choice->find(folder, ids[i], &narrow, &found[n], err);
 		if (rc == QS_OK && !is_among(found, n, found[n]))
 			n++;
 	}
@@ -105,33 +115,37 @@ qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
 }
 
 enum qs_code
+qs_cli_snapshots(const struct qs_folder *folder, char *const *ids,
+	size_t count, const struct qs_cli_filter *filter,
+	const struct qs_snapshot ***out, size_t *out_count,
+	struct qs_err *err)
+{
+	static const struct choice remembered = {qs_folder_snapshot_count,
+		qs_folder_snapshot, qs_folder_find};
+
+	return choose(&remembered, folder, ids, count, filter, out, out_count,
+		err);
+}
+
+/* "latest" says nothing of these, so there is nothing to narrow. */
+static enum qs_code
+find_forgotten(const struct qs_folder *folder, const char *text,
+	const struct qs_filter *filter, const struct qs_snapshot **out,
+	struct qs_err *err)
+{
+	(void)filter;
+	return qs_forgotten_find(folder, text, out, err);
+}
+
+enum qs_code
 qs_cli_forgotten(const struct qs_folder *folder, char *const *ids,
 	size_t count, const struct qs_cli_filter *filter,
 	const struct qs_snapshot ***out, size_t *out_count,
 	struct qs_err *err)
 {
-	const struct qs_filter narrow = qs_cli_filter(filter);
-	const size_t all = qs_forgotten_count(folder);
-	const struct qs_snapshot **found;
-	size_t n = 0;
-	enum qs_code rc = new_list(all, count, &found, err);
+	static const struct choice forgotten = {qs_forgotten_count,
+		qs_forgotten, find_forgotten};
 
-	for (size_t i = 0; rc == QS_OK && count == 0 && i < all; i++) {
-		const struct qs_snapshot *one = qs_forgotten(folder, i);
-
-		if (qs_filter_match(&narrow, one))
-			found[n++] = one;
-	}
-	for (size_t i = 0; rc == QS_OK && i < count; i++) {
-		rc = qs_forgotten_find(folder, ids[i], &found[n], err);
-		if (rc == QS_OK && !is_among(found, n, found[n]))
-			n++;
-	}
-	if (rc != QS_OK) {
-		free((void *)(uintptr_t)found);
-		return rc;
-	}
-	*out = found;
-	*out_count = n;
-	return QS_OK;
+	return choose(&forgotten, folder, ids, count, filter, out, out_count,
+		err);
 }

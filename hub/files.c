@@ -1,53 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* Where a folder's files lie, and what they are called in sentences. */
+/* What a folder's files and refusals are called. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "hub/scrub_internal.h"
 
-struct qs_hub_path
-qs_hub_path(const struct qs_ref *ref)
-{
-	struct qs_hub_path path = {""};
-	char hex[QS_HEX_LEN + 1], device[2 * QS_DEVICE_LEN + 1];
-
-	qs_hex(hex, ref->name.b, 32);
-	qs_hex(device, ref->device, QS_DEVICE_LEN);
-	switch (ref->area) {
-	case QS_AREA_KEYS:
-		(void)snprintf(path.text, sizeof(path.text), "keys/%s.key",
-			hex);
-		break;
-	case QS_AREA_LOG:
-		(void)snprintf(path.text, sizeof(path.text), "log/%s/%016"
-			PRIx64 "-%s", device, ref->seq, hex);
-		break;
-	case QS_AREA_OBJ:
-		(void)snprintf(path.text, sizeof(path.text), "obj/%.2s/%s",
-			hex, hex);
-		break;
-	case QS_AREA_BESIDE: /* nothing of ours is there */
-		break;
-	}
-	return path;
-}
-
-struct qs_hub_path
-qs_hub_trash_path(const struct qs_ref *ref)
-{
-	struct qs_hub_path path;
-	char hex[QS_HEX_LEN + 1];
-
-	qs_hex(hex, ref->name.b, 32);
-	(void)snprintf(path.text, sizeof(path.text), "trash/%s%s", hex,
-		ref->area == QS_AREA_KEYS ? ".key" : "");
-	return path;
-}
-
-struct qs_hub_path
+struct qs_hub_words
 qs_hub_words(const struct qs_ref *ref)
 {
-	struct qs_hub_path words;
+	struct qs_hub_words words;
 	char hex[17], device[9];
 
 	qs_hex(hex, ref->name.b, 8);

@@ -72,7 +72,7 @@ is_possible_size(enum qs_area area, uint64_t size)
 static void
 open_file(struct scrub *scrub, struct scrub_job *job)
 {
-	struct qs_hub_path path = qs_hub_path(&job->item.ref);
+	struct qs_file_path path = qs_file_path(&job->item.ref);
 	struct qs_err err;
 	struct stat st;
 	char why[100];

@@ -79,7 +79,7 @@ peek_type(const struct filling *filling, const char *path)
 static enum qs_code
 see_new(struct filling *filling, const struct qs_ref *ref, struct qs_err *err)
 {
-	struct qs_hub_path path = qs_hub_path(ref);
+	struct qs_file_path path = qs_file_path(ref);
 	struct qs_item item = {.ref = *ref};
 
 	clamp(&item);

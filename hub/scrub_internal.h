@@ -15,19 +15,14 @@
 #include "crypto/crypto.h"
 #include "hub/hub.h"
 
-/* ------------------------------------------------------ files by their ref */
+/* --------------------------------------------------- files in sentences */
 
-#define QS_HUB_PATH_MAX 128
-
-struct qs_hub_path { /* below the folder, as docs/FORMAT.md has it */
-	char text[QS_HUB_PATH_MAX];
+struct qs_hub_words {
+	char text[128];
 };
 
-struct qs_hub_path qs_hub_path(const struct qs_ref *ref);
-/* Where an object or slot is when it is in the trash. */
-struct qs_hub_path qs_hub_trash_path(const struct qs_ref *ref);
 /* "object 0123456789abcdef" and the like, for sentences. */
-struct qs_hub_path qs_hub_words(const struct qs_ref *ref);
+struct qs_hub_words qs_hub_words(const struct qs_ref *ref);
 uint64_t qs_hub_ms(const struct timespec *time);
 
 /* The catalogue's fact that counts refusals of a kind: "refused_...". */

@@ -82,7 +82,7 @@ add_row(struct scrub *scrub, const struct qs_ref *ref, struct qs_err *err)
 {
 	struct qs_item item = {.ref = *ref, .arrived_ms = scrub->now_ms,
 		.state_ms = scrub->now_ms};
-	struct qs_hub_path path = qs_hub_path(ref);
+	struct qs_file_path path = qs_file_path(ref);
 	struct stat st;
 
 	if (fstatat(scrub->fd, path.text, &st, AT_SYMLINK_NOFOLLOW) == 0)
@@ -96,7 +96,7 @@ miss(struct scrub *scrub, const struct qs_name *name, bool *is_there,
 	struct qs_err *err)
 {
 	struct qs_ref ref = {.area = QS_AREA_OBJ, .name = *name};
-	struct qs_hub_path words = qs_hub_words(&ref);
+	struct qs_hub_words words = qs_hub_words(&ref);
 	struct qs_err text = {.msg = ""};
 	struct qs_item row;
 	bool found = false;

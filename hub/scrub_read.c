@@ -74,7 +74,7 @@ mend(struct pass *pass, const struct scrub_job *job, bool is_gone,
 {
 	struct scrub *scrub = pass->scrub;
 	const struct qs_ref *ref = &job->item.ref;
-	struct qs_hub_path words = qs_hub_words(ref);
+	struct qs_hub_words words = qs_hub_words(ref);
 	const char *what = is_gone ? "is missing" : job->why;
 	struct qs_err text = {.msg = ""};
 	bool repaired = false;
@@ -86,7 +86,7 @@ mend(struct pass *pass, const struct scrub_job *job, bool is_gone,
 		return rc;
 	if (repaired) {
 		struct scrub_job good = {.item = job->item};
-		struct qs_hub_path path = qs_hub_path(ref);
+		struct qs_file_path path = qs_file_path(ref);
 		struct stat st;
 
 		/* Its XXH3 is as it was, or for the next pass to find out. */
@@ -114,7 +114,7 @@ see_bad(struct pass *pass, struct scrub_job *job, struct qs_err *err)
 {
 	struct scrub *scrub = pass->scrub;
 	const bool is_gone = job->verdict == SCRUB_GONE;
-	struct qs_hub_path trash = qs_hub_trash_path(&job->item.ref);
+	struct qs_file_path trash = qs_file_trash_path(&job->item.ref);
 	struct qs_item row;
 	struct stat st;
 	bool found = false;

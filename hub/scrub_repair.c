@@ -58,8 +58,8 @@ static enum qs_code
 put_away(const struct scrub *scrub, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct qs_hub_path from = qs_hub_path(ref);
-	char to[QS_HUB_PATH_MAX], hex[QS_HEX_LEN + 1];
+	struct qs_file_path from = qs_file_path(ref);
+	char to[sizeof(struct qs_file_path)], hex[QS_HEX_LEN + 1];
 	enum qs_code rc = make_dir(scrub, "trash", err);
 
 	qs_hex(hex, ref->name.b, 32);
@@ -157,7 +157,7 @@ static enum qs_code
 put_record(struct scrub *scrub, const struct qs_ref *ref, struct qs_span bytes,
 	struct qs_err *err)
 {
-	struct qs_hub_path path = qs_hub_path(ref), dir = path;
+	struct qs_file_path path = qs_file_path(ref), dir = path;
 	char *slash = strrchr(dir.text, '/');
 	int fd = -1, log_fd = -1;
 	enum qs_code rc = make_dir(scrub, "log", err);

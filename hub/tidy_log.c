@@ -9,10 +9,10 @@
 
 struct reading {
 	struct tidy *tidy;
-	struct qs_buf visited; /* names of records that verified, ascending */
+	struct qs_buf visited;   /* names of records that verified */
+	struct qs_buf present;   /* of all that are there; both ascending */
 	struct qs_buf certified; /* public keys of which there is a CERT */
-	struct qs_buf present;   /* names of records that are there, ascending */
-	struct qs_buf bytes;   /* of one record at a time */
+	struct qs_buf bytes;     /* of one record at a time */
 };
 
 static int

@@ -39,7 +39,7 @@ put_totals(struct qs_catalogue *catalogue,
 			(uint64_t)change->files[area][state]);
 		qs_catalogue_bind(stmt, 4,
 			(uint64_t)change->bytes[area][state]);
-		rc = qs_catalogue_run(catalogue, stmt, err);
+		rc = qs_db_run(&catalogue->db, stmt, err);
 	}
 	if (rc != QS_OK || change->last_snapshot_ms == 0)
 		return rc;
@@ -99,7 +99,7 @@ add_one(struct qs_catalogue *catalogue, const struct qs_item *item,
 	qs_index_bind(stmt, 5, item->state);
 	qs_catalogue_bind(stmt, 6, item->state_ms);
 	qs_index_bind(stmt, 7, item->record_type);
-	rc = qs_catalogue_run(catalogue, stmt, err);
+	rc = qs_db_run(&catalogue->db, stmt, err);
 	if (rc == QS_OK) {
 		count_in(change, item, 1);
 		note_snapshot(change, item);
@@ -141,7 +141,7 @@ update_one(struct qs_catalogue *catalogue, const struct qs_item *item,
 	qs_index_bind(stmt, 4, row.state);
 	qs_catalogue_bind(stmt, 5, row.state_ms);
 	qs_index_bind(stmt, 6, row.record_type);
-	return qs_catalogue_run(catalogue, stmt, err);
+	return qs_db_run(&catalogue->db, stmt, err);
 }
 
 enum qs_code
@@ -209,7 +209,7 @@ static enum qs_code
 fail_unknown(const struct qs_catalogue *catalogue, struct qs_err *err)
 {
 	return qs_fail(err, QS_ENOTFOUND, "catalogue %s has no such file",
-		catalogue->path);
+		catalogue->db.path);
 }
 
 enum qs_code
@@ -239,7 +239,7 @@ drop_one(struct qs_catalogue *catalogue, const struct qs_ref *ref,
 	if (rc != QS_OK)
 		return rc;
 	qs_index_bind(stmt, 1, row.number);
-	rc = qs_catalogue_run(catalogue, stmt, err);
+	rc = qs_db_run(&catalogue->db, stmt, err);
 	if (rc != QS_OK)
 		return rc;
 	count_in(&change, &row, -1);
@@ -289,7 +289,7 @@ next_batch(struct qs_catalogue *catalogue, uint64_t since, uint64_t max,
 	while (rc == QS_OK && got < max) {
 		bool is_row = false;
 
-		rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
+		rc = qs_db_step(&catalogue->db, stmt, &is_row, err);
 		if (rc == QS_OK && !is_row)
 			break;
 		if (rc == QS_OK)

@@ -19,12 +19,12 @@ qs_catalogue_fact_find(struct qs_catalogue *catalogue, const char *key,
 	enum qs_code rc;
 
 	bind_key(stmt, key);
-	rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
+	rc = qs_db_step(&catalogue->db, stmt, &is_row, err);
 	if (is_row) {
 		if (sqlite3_column_type(stmt, 0) == SQLITE_INTEGER)
 			*value = (uint64_t)sqlite3_column_int64(stmt, 0);
 		else
-			rc = qs_catalogue_damaged(catalogue, err);
+			rc = qs_db_damaged(&catalogue->db, err);
 		(void)sqlite3_reset(stmt);
 	}
 	if (rc == QS_OK)
@@ -40,7 +40,7 @@ qs_catalogue_fact_set(struct qs_catalogue *catalogue, const char *key,
 
 	bind_key(stmt, key);
 	qs_catalogue_bind(stmt, 2, value);
-	return qs_catalogue_run(catalogue, stmt, err);
+	return qs_db_run(&catalogue->db, stmt, err);
 }
 
 enum qs_code
@@ -98,13 +98,13 @@ find_newest(struct qs_catalogue *catalogue, uint64_t *number,
 {
 	sqlite3_stmt *stmt = catalogue->stmt[QS_CAT_NEWEST];
 	bool is_row = false;
-	enum qs_code rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
+	enum qs_code rc = qs_db_step(&catalogue->db, stmt, &is_row, err);
 
 	*number = 0; /* without a row none was given yet */
 	if (!is_row)
 		return rc;
 	if (!qs_index_column(stmt, 0, INT64_MAX, number))
-		rc = qs_catalogue_damaged(catalogue, err);
+		rc = qs_db_damaged(&catalogue->db, err);
 	(void)sqlite3_reset(stmt);
 	return rc;
 }
@@ -163,7 +163,7 @@ read_totals(struct qs_catalogue *catalogue, struct qs_catalogue_counts *out,
 		uint32_t area, state;
 		uint64_t files, bytes;
 
-		rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
+		rc = qs_db_step(&catalogue->db, stmt, &is_row, err);
 		if (rc != QS_OK || !is_row)
 			return rc;
 		if (!qs_index_column32(stmt, 0, QS_AREA_OBJ, &area) ||
@@ -171,7 +171,7 @@ read_totals(struct qs_catalogue *catalogue, struct qs_catalogue_counts *out,
 			!qs_index_column(stmt, 2, INT64_MAX, &files) ||
 			!qs_index_column(stmt, 3, INT64_MAX, &bytes)) {
 			(void)sqlite3_reset(stmt);
-			return qs_catalogue_damaged(catalogue, err);
+			return qs_db_damaged(&catalogue->db, err);
 		}
 		count_total(out, area, state, files, bytes);
 	}

@@ -38,13 +38,9 @@ enum qs_catalogue_sql {
 #define QS_FACT_LAST_SNAPSHOT "last_snapshot_ms" /* kept with the totals */
 
 struct qs_catalogue {
-	char *path;
-	dev_t dev; /* of the file that was opened */
-	ino_t ino;
-	_Atomic bool is_damaged;
 	pthread_mutex_t lock;
 	/* all below guarded by lock */
-	sqlite3 *db;
+	struct qs_db db;
 	sqlite3_stmt *stmt[QS_CAT_STATEMENTS];
 };
 
@@ -64,15 +60,6 @@ size_t qs_catalogue_key(const struct qs_ref *ref,
 /* catalogue_sql.c; all of these under the lock */
 QS_MUST_CHECK enum qs_code qs_catalogue_prepare(struct qs_catalogue *catalogue,
 	struct qs_err *err);
-enum qs_code qs_catalogue_fail(struct qs_catalogue *catalogue, int result,
-	struct qs_err *err);
-enum qs_code qs_catalogue_damaged(struct qs_catalogue *catalogue,
-	struct qs_err *err);
-/* *is_row false: the statement has ended and is reset. */
-QS_MUST_CHECK enum qs_code qs_catalogue_step(struct qs_catalogue *catalogue,
-	sqlite3_stmt *stmt, bool *is_row, struct qs_err *err);
-QS_MUST_CHECK enum qs_code qs_catalogue_run(struct qs_catalogue *catalogue,
-	sqlite3_stmt *stmt, struct qs_err *err);
 /* Any 64 bits: for what SQL does not compare. */
 void qs_catalogue_bind(sqlite3_stmt *stmt, int at, uint64_t value);
 QS_MUST_CHECK enum qs_code qs_catalogue_begin(struct qs_catalogue *catalogue,

@@ -37,67 +37,8 @@ static const char *const sql[QS_CAT_STATEMENTS] = {
 enum qs_code
 qs_catalogue_prepare(struct qs_catalogue *catalogue, struct qs_err *err)
 {
-	for (size_t i = 0; i < QS_CAT_STATEMENTS; i++) {
-		int result = sqlite3_prepare_v3(catalogue->db, sql[i], -1,
-			SQLITE_PREPARE_PERSISTENT, &catalogue->stmt[i], NULL);
-
-		if (result != SQLITE_OK)
-			return qs_catalogue_fail(catalogue, result, err);
-	}
-	return QS_OK;
-}
-
-enum qs_code
-qs_catalogue_damaged(struct qs_catalogue *catalogue, struct qs_err *err)
-{
-	atomic_store(&catalogue->is_damaged, true);
-	return qs_sqlite_damaged("catalogue", catalogue->path, err);
-}
-
-enum qs_code
-qs_catalogue_fail(struct qs_catalogue *catalogue, int result,
-	struct qs_err *err)
-{
-	enum qs_code rc = qs_sqlite_fail(catalogue->db, "catalogue",
-		catalogue->path, result, err);
-
-	if (rc == QS_EINDEX)
-		atomic_store(&catalogue->is_damaged, true);
-	return rc;
-}
-
-enum qs_code
-qs_catalogue_step(struct qs_catalogue *catalogue, sqlite3_stmt *stmt,
-	bool *is_row, struct qs_err *err)
-{
-	int result = sqlite3_step(stmt);
-
-	if (result == SQLITE_ROW) {
-		*is_row = true;
-		return QS_OK;
-	}
-	if (result == SQLITE_DONE) {
-		(void)sqlite3_reset(stmt);
-		*is_row = false;
-		return QS_OK;
-	}
-	/* The reset may run I/O of its own and change what errno is kept. */
-	result = sqlite3_extended_errcode(catalogue->db);
-	(void)qs_catalogue_fail(catalogue, result, err);
-	(void)sqlite3_reset(stmt);
-	return err->code;
-}
-
-enum qs_code
-qs_catalogue_run(struct qs_catalogue *catalogue, sqlite3_stmt *stmt,
-	struct qs_err *err)
-{
-	bool is_row = false;
-	enum qs_code rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
-
-	if (is_row)
-		(void)sqlite3_reset(stmt);
-	return rc;
+	return qs_db_prepare(&catalogue->db, sql, QS_CAT_STATEMENTS,
+		catalogue->stmt, err);
 }
 
 void
@@ -111,25 +52,15 @@ qs_catalogue_bind(sqlite3_stmt *stmt, int at, uint64_t value)
 enum qs_code
 qs_catalogue_begin(struct qs_catalogue *catalogue, struct qs_err *err)
 {
-	return qs_catalogue_run(catalogue, catalogue->stmt[QS_CAT_BEGIN], err);
+	return qs_db_run(&catalogue->db, catalogue->stmt[QS_CAT_BEGIN], err);
 }
 
 enum qs_code
 qs_catalogue_end(struct qs_catalogue *catalogue, enum qs_code code,
 	struct qs_err *err)
 {
-	sqlite3_stmt *rollback = catalogue->stmt[QS_CAT_ROLLBACK];
-	enum qs_code rc = code;
-
-	if (rc == QS_OK)
-		rc = qs_catalogue_run(catalogue,
-			catalogue->stmt[QS_CAT_COMMIT], err);
-	/* After some failures SQLite has rolled back already. */
-	if (rc != QS_OK && !sqlite3_get_autocommit(catalogue->db)) {
-		(void)sqlite3_step(rollback);
-		(void)sqlite3_reset(rollback);
-	}
-	return rc;
+	return qs_db_end(&catalogue->db, catalogue->stmt[QS_CAT_COMMIT],
+		catalogue->stmt[QS_CAT_ROLLBACK], code, err);
 }
 
 /* ------------------------------------------------------------- rows */
@@ -200,7 +131,7 @@ qs_catalogue_row(struct qs_catalogue *catalogue, sqlite3_stmt *stmt,
 		!qs_index_column32(stmt, 5, QS_ITEM_MISSING, &state) ||
 		!any_number(stmt, 6, &item.state_ms) ||
 		!qs_index_column32(stmt, 7, UINT8_MAX, &type))
-		return qs_catalogue_damaged(catalogue, err);
+		return qs_db_damaged(&catalogue->db, err);
 	item.state = (enum qs_item_state)state;
 	item.record_type = (uint8_t)type;
 	*out = item;
@@ -218,7 +149,7 @@ qs_catalogue_find(struct qs_catalogue *catalogue, const struct qs_ref *ref,
 	enum qs_code rc;
 
 	qs_index_bind_blob(stmt, 1, key, len);
-	rc = qs_catalogue_step(catalogue, stmt, &is_row, err);
+	rc = qs_db_step(&catalogue->db, stmt, &is_row, err);
 	if (is_row) {
 		rc = qs_catalogue_row(catalogue, stmt, out, err);
 		(void)sqlite3_reset(stmt);

@@ -13,7 +13,7 @@ get_on_disk(struct qs_index *index, const uint8_t *key, struct qs_buf *out,
 	bool is_row;
 
 	qs_index_bind_blob(stmt, 1, key, QS_DIR_KEY_LEN);
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row) {
@@ -23,7 +23,7 @@ get_on_disk(struct qs_index *index, const uint8_t *key, struct qs_buf *out,
 	}
 	if (!qs_index_column_span(stmt, 0, &row) ||
 		!qs_index_column(stmt, 1, 1, &is_fresh))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	else if (row.len != 0)
 		rc = qs_buf_append(out, row.data, row.len, err);
 	(void)sqlite3_reset(stmt);
@@ -138,7 +138,7 @@ add_run(struct qs_index *index, void *arg, struct qs_err *err)
 	 */
 	qs_index_bind(stmt, 1, index->run);
 	qs_index_bind(stmt, 2, index->run_generation);
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 enum qs_code
@@ -149,7 +149,7 @@ qs_index_run_end(struct qs_index *index, struct qs_err *err)
 	(void)pthread_mutex_lock(&index->lock);
 	if (index->run == 0)
 		rc = qs_fail(err, QS_EINVAL, "index %s: no run was begun",
-			index->path);
+			index->db.path);
 	else
 		rc = qs_index_flush(index, add_run, NULL, err);
 	if (rc == QS_OK)

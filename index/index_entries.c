@@ -66,7 +66,7 @@ qs_index_frames_load(struct qs_index *index, struct qs_span blob,
 	struct qs_frame_entry *frames;
 
 	if (blob.len % QS_INDEX_FRAME != 0 || n > QS_PACK_CHUNKS)
-		return qs_index_damaged(index, err);
+		return qs_db_damaged(&index->db, err);
 	/* One more, so that none is an array too. */
 	frames = calloc(n + 1, sizeof(*frames));
 	if (frames == NULL)
@@ -80,7 +80,7 @@ qs_index_frames_load(struct qs_index *index, struct qs_span blob,
 		frames[i].domain = in[14];
 		if (in[15] != 0 || !frame_ok(&frames[i], pack_size)) {
 			free(frames);
-			return qs_index_damaged(index, err);
+			return qs_db_damaged(&index->db, err);
 		}
 	}
 	*out = frames;
@@ -98,7 +98,7 @@ qs_index_chunks_load(struct qs_index *index, struct qs_span blob,
 	struct qs_chunk_entry *chunks;
 
 	if (blob.len % QS_INDEX_CHUNK != 0 || n > QS_PACK_CHUNKS)
-		return qs_index_damaged(index, err);
+		return qs_db_damaged(&index->db, err);
 	chunks = calloc(n + 1, sizeof(*chunks));
 	if (chunks == NULL)
 		return qs_fail_nomem(err, "reading a pack's chunks");
@@ -110,7 +110,7 @@ qs_index_chunks_load(struct qs_index *index, struct qs_span blob,
 		if (qs_load32(in + 44) != 0 ||
 			!chunk_ok(&chunks[i], frames, frame_count)) {
 			free(chunks);
-			return qs_index_damaged(index, err);
+			return qs_db_damaged(&index->db, err);
 		}
 	}
 	*out = chunks;

@@ -39,7 +39,7 @@ step_place(struct qs_index *index, sqlite3_stmt *stmt,
 	enum qs_code rc;
 	bool is_row;
 
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK || !is_row)
 		return rc;
 	/* That it lies within its frame is for who reads the frame to check. */
@@ -48,7 +48,7 @@ step_place(struct qs_index *index, sqlite3_stmt *stmt,
 		!qs_index_column32(stmt, 2, QS_CHUNK_MAX, &loc.off) ||
 		!qs_index_column32(stmt, 3, QS_CHUNK_MAX - loc.off,
 			&loc.len) || loc.pack == 0)
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	(void)sqlite3_reset(stmt);
 	if (rc == QS_OK)
 		*out = loc;
@@ -95,7 +95,7 @@ find_on_disk(struct qs_index *index, const struct qs_id *ids,
 	rc = qs_index_begin(index, false, err);
 	if (rc != QS_OK)
 		return rc;
-	rc = qs_index_step(index, index->stmt[QS_SQL_CHUNK_ANY], &is_row,
+	rc = qs_db_step(&index->db, index->stmt[QS_SQL_CHUNK_ANY], &is_row,
 		err);
 	if (rc == QS_OK && is_row) {
 		(void)sqlite3_reset(index->stmt[QS_SQL_CHUNK_ANY]);

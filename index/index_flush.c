@@ -59,15 +59,15 @@ write_pack(struct qs_index *index, struct qs_index_new_pack *pack,
 	qs_index_bind(stmt, 4, pack->ref.epoch);
 	qs_index_bind_blob(stmt, 5, pack->ref.salt, sizeof(pack->ref.salt));
 	qs_index_bind(stmt, 6, pack->chunk_count);
-	rc = qs_index_run(index, stmt, err);
+	rc = qs_db_run(&index->db, stmt, err);
 	if (rc != QS_OK)
 		return rc;
-	if (sqlite3_changes(index->db) == 0) {
+	if (sqlite3_changes(index->db.handle) == 0) {
 		/* Another process has added it since we looked. */
 		rc = qs_index_number_on_disk(index, &pack->ref.name,
 			&pack->known, err);
 		if (rc == QS_OK && pack->known == 0)
-			rc = qs_index_damaged(index, err);
+			rc = qs_db_damaged(&index->db, err);
 		return rc;
 	}
 	stmt = index->stmt[QS_SQL_PACK_DIR_ADD];
@@ -75,7 +75,7 @@ write_pack(struct qs_index *index, struct qs_index_new_pack *pack,
 	qs_index_bind_blob(stmt, 2, entries, frames_len);
 	qs_index_bind_blob(stmt, 3, entries + frames_len,
 		(size_t)pack->chunk_count * QS_INDEX_CHUNK);
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 static enum qs_code
@@ -127,14 +127,14 @@ write_chunks(struct qs_index *index, const uint32_t *sorted,
 		if (pack->known != 0)
 			continue; /* whoever added it added these */
 		bind_chunk(add, entry, pack->number);
-		rc = qs_index_run(index, add, err);
+		rc = qs_db_run(&index->db, add, err);
 		/*
 		 * Another pack has it: remember the second copy, it is needed
 		 * when the first one's pack is lost.
 		 */
-		if (rc == QS_OK && sqlite3_changes(index->db) == 0) {
+		if (rc == QS_OK && sqlite3_changes(index->db.handle) == 0) {
 			bind_chunk(spare, entry, pack->number);
-			rc = qs_index_run(index, spare, err);
+			rc = qs_db_run(&index->db, spare, err);
 		}
 	}
 	return rc;
@@ -154,7 +154,7 @@ write_dirs(struct qs_index *index, struct qs_err *err)
 		qs_index_bind(stmt, 2, dirs[i].run);
 		qs_index_bind_blob(stmt, 3,
 			index->rows.bytes.data + dirs[i].at, dirs[i].len);
-		rc = qs_index_run(index, stmt, err);
+		rc = qs_db_run(&index->db, stmt, err);
 	}
 	return rc;
 }
@@ -174,7 +174,7 @@ write_facts(struct qs_index *index, struct qs_err *err)
 		qs_index_bind_blob(stmt, 1, bytes + facts[i].key_at,
 			facts[i].key_len);
 		qs_index_bind_blob(stmt, 2, bytes + facts[i].at, facts[i].len);
-		rc = qs_index_run(index, stmt, err);
+		rc = qs_db_run(&index->db, stmt, err);
 	}
 	return rc;
 }
@@ -195,7 +195,7 @@ write_names(struct qs_index *index, struct qs_err *err)
 		qs_index_bind(stmt, 1, names[i].list);
 		qs_index_bind_blob(stmt, 2, names[i].name.b,
 			sizeof(names[i].name.b));
-		rc = qs_index_run(index, stmt, err);
+		rc = qs_db_run(&index->db, stmt, err);
 	}
 	return rc;
 }

@@ -14,14 +14,13 @@
 #define QS_INDEX_INTERNAL_H
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "index/db_internal.h"
 #include "index/index.h"
 
 #define QS_INDEX_BUFFER (8u << 20) /* bytes of waiting rows before a flush */
-#define QS_INDEX_BUSY_MS 30000
 #define QS_INDEX_FACT_MAX (1u << 20)
 #define QS_INDEX_NUMBERS 64 /* pack numbers taken at a time */
 #define QS_INDEX_FRAME 16   /* bytes of a frame entry, as in a pack */
@@ -185,13 +184,9 @@ struct qs_index_alias { /* of ascending from */
 };
 
 struct qs_index {
-	char *path;
-	dev_t dev; /* of the file that was opened */
-	ino_t ino;
-	_Atomic bool is_damaged;
 	pthread_mutex_t lock;
 	/* all below guarded by lock */
-	sqlite3 *db;
+	struct qs_db db;
 	bool is_impatient;
 	sqlite3_stmt *stmt[QS_SQL_STATEMENTS];
 	struct qs_index_rows rows;
@@ -209,41 +204,6 @@ struct qs_index {
 QS_MUST_CHECK enum qs_code qs_index_prepare(struct qs_index *index,
 	struct qs_err *err);
 void qs_index_finalize(struct qs_index *index);
-/*
- * From an SQLite result code, in words about WHAT ("index") PATH; QS_EINDEX:
- * damaged.  These two are for every database of ours.
- */
-enum qs_code qs_sqlite_fail(sqlite3 *db, const char *what, const char *path,
-	int result, struct qs_err *err);
-enum qs_code qs_sqlite_damaged(const char *what, const char *path,
-	struct qs_err *err);
-enum qs_code qs_index_fail(struct qs_index *index, int result,
-	struct qs_err *err);
-/* QS_EINDEX, and closing will set the index aside. */
-enum qs_code qs_index_damaged(struct qs_index *index, struct qs_err *err);
-/*
- * Bind.  Neither can fail: blobs are borrowed until the statement is reset, and
- * a parameter that was not bound is NULL, which no column takes and no row has.
- */
-void qs_index_bind(sqlite3_stmt *stmt, int at, uint64_t value);
-void qs_index_bind_blob(sqlite3_stmt *stmt, int at, const void *data,
-	size_t len);
-/* *is_row false: the statement has ended and is reset. */
-QS_MUST_CHECK enum qs_code qs_index_step(struct qs_index *index,
-	sqlite3_stmt *stmt, bool *is_row, struct qs_err *err);
-/* A statement that gives no rows (or whose rows do not matter). */
-QS_MUST_CHECK enum qs_code qs_index_run(struct qs_index *index,
-	sqlite3_stmt *stmt, struct qs_err *err);
-/* false: not an integer, or not in [0, max] */
-bool qs_index_column(sqlite3_stmt *stmt, int at, uint64_t max,
-	uint64_t *out);
-bool qs_index_column32(sqlite3_stmt *stmt, int at, uint32_t max,
-	uint32_t *out);
-/* NULL: not a blob of that length */
-const uint8_t *qs_index_column_blob(sqlite3_stmt *stmt, int at, size_t len);
-/* A blob of any length; false: not a blob */
-bool qs_index_column_span(sqlite3_stmt *stmt, int at, struct qs_span *out);
-
 QS_MUST_CHECK enum qs_code qs_index_begin(struct qs_index *index,
 	bool is_write, struct qs_err *err);
 /* Commit if code is QS_OK, else roll back; what came of it. */

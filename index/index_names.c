@@ -50,7 +50,7 @@ next_names(struct qs_index *index, enum qs_index_list list,
 	qs_index_bind_blob(stmt, 2, after->data, after->len);
 	qs_index_bind(stmt, 3, QS_INDEX_BATCH);
 	for (;;) {
-		rc = qs_index_step(index, stmt, &is_row, err);
+		rc = qs_db_step(&index->db, stmt, &is_row, err);
 		if (rc != QS_OK)
 			return rc;
 		if (!is_row)
@@ -58,7 +58,7 @@ next_names(struct qs_index *index, enum qs_index_list list,
 		name = qs_index_column_blob(stmt, 0, sizeof(out->b));
 		if (n == QS_INDEX_BATCH || name == NULL) {
 			(void)sqlite3_reset(stmt);
-			return qs_index_damaged(index, err);
+			return qs_db_damaged(&index->db, err);
 		}
 		memcpy(out[n++].b, name, sizeof(out->b));
 	}
@@ -160,13 +160,13 @@ get_fact(struct qs_index *index, const char *key, struct qs_buf *out,
 	bool is_row;
 
 	qs_index_bind_blob(stmt, 1, key, strlen(key));
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (is_row) {
 		if (!qs_index_column_span(stmt, 0, &value) ||
 			value.len > QS_INDEX_FACT_MAX)
-			rc = qs_index_damaged(index, err);
+			rc = qs_db_damaged(&index->db, err);
 		else if (value.len != 0)
 			rc = qs_buf_append(out, value.data, value.len, err);
 		(void)sqlite3_reset(stmt);
@@ -198,7 +198,7 @@ qs_index_fact_put(struct qs_index *index, const char *key,
 
 	if (value.len > QS_INDEX_FACT_MAX || *key == '\0')
 		return qs_fail(err, QS_EINVAL, "index %s: a value of %zu bytes "
-			"for \"%s\" cannot be kept", index->path, value.len,
+			"for \"%s\" cannot be kept", index->db.path, value.len,
 			key);
 	(void)pthread_mutex_lock(&index->lock);
 	rc = qs_index_room(index, strlen(key) + value.len +

@@ -14,12 +14,12 @@ qs_index_number_on_disk(struct qs_index *index, const struct qs_name *name,
 	bool is_row;
 
 	qs_index_bind_blob(stmt, 1, name->b, sizeof(name->b));
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (is_row && (!qs_index_column32(stmt, 0, UINT32_MAX, &found) ||
 		found == 0))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	(void)sqlite3_reset(stmt);
 	if (rc == QS_OK)
 		*number = found;
@@ -166,25 +166,25 @@ free_chunk(struct qs_index *index, const uint8_t *id, uint32_t number,
 
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
 	qs_index_bind(stmt, 2, number);
-	rc = qs_index_run(index, stmt, err);
+	rc = qs_db_run(&index->db, stmt, err);
 	if (rc != QS_OK)
 		return rc;
-	*dropped += (uint64_t)sqlite3_changes(index->db);
+	*dropped += (uint64_t)sqlite3_changes(index->db.handle);
 	stmt = index->stmt[QS_SQL_CHUNK_DROP];
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
 	qs_index_bind(stmt, 2, number);
-	rc = qs_index_run(index, stmt, err);
-	if (rc != QS_OK || sqlite3_changes(index->db) == 0)
+	rc = qs_db_run(&index->db, stmt, err);
+	if (rc != QS_OK || sqlite3_changes(index->db.handle) == 0)
 		return rc;
 	*dropped += 1;
 	stmt = index->stmt[QS_SQL_SPARE_USE];
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
-	rc = qs_index_run(index, stmt, err);
-	if (rc != QS_OK || sqlite3_changes(index->db) == 0)
+	rc = qs_db_run(&index->db, stmt, err);
+	if (rc != QS_OK || sqlite3_changes(index->db.handle) == 0)
 		return rc;
 	stmt = index->stmt[QS_SQL_SPARE_USED];
 	qs_index_bind_blob(stmt, 1, id, sizeof(struct qs_id));
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 static enum qs_code
@@ -197,14 +197,14 @@ free_chunks(struct qs_index *index, uint32_t number, struct qs_err *err)
 	bool is_row;
 
 	qs_index_bind(stmt, 1, number);
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row)
-		return qs_index_damaged(index, err);
+		return qs_db_damaged(&index->db, err);
 	if (!qs_index_column_span(stmt, 2, &blob) ||
 		blob.len % QS_INDEX_CHUNK != 0)
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	for (size_t at = 0; at < blob.len && rc == QS_OK; at += QS_INDEX_CHUNK)
 		rc = free_chunk(index, blob.data + at, number,
 			&dropped, err);
@@ -224,7 +224,7 @@ bump_generation(struct qs_index *index, struct qs_err *err)
 	if (rc != QS_OK)
 		return rc;
 	qs_index_bind(stmt, 1, old + 1);
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 static enum qs_code
@@ -246,12 +246,12 @@ forget(struct qs_index *index, void *arg, struct qs_err *err)
 		return rc;
 	stmt = index->stmt[QS_SQL_PACK_DIR_DROP];
 	qs_index_bind(stmt, 1, number);
-	rc = qs_index_run(index, stmt, err);
+	rc = qs_db_run(&index->db, stmt, err);
 	if (rc != QS_OK)
 		return rc;
 	stmt = index->stmt[QS_SQL_PACK_DROP];
 	qs_index_bind(stmt, 1, number);
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 enum qs_code
@@ -294,7 +294,7 @@ forget_some(struct qs_index *index, void *arg, struct qs_err *err)
 	/* qs_index_count adds these up. */
 	qs_index_bind(stmt, 1, number);
 	qs_index_bind(stmt, 2, dropped);
-	return qs_index_run(index, stmt, err);
+	return qs_db_run(&index->db, stmt, err);
 }
 
 enum qs_code

@@ -51,7 +51,7 @@ static enum qs_code
 not_known(const struct qs_index *index, uint32_t number, struct qs_err *err)
 {
 	return qs_fail(err, QS_ENOTFOUND, "index %s has no pack number %u",
-		index->path, (unsigned)number);
+		index->db.path, (unsigned)number);
 }
 
 /* Columns number, name, size, epoch, salt. */
@@ -97,14 +97,14 @@ pack_on_disk(struct qs_index *index, uint32_t number,
 	bool is_row;
 
 	qs_index_bind(stmt, 1, number);
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row)
 		return not_known(index, number, err);
 	if (!read_ref(stmt, &found, &out->ref) ||
 		!qs_index_column_span(stmt, 5, &blob))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	else
 		rc = qs_index_frames_load(index, blob, out->ref.size,
 			&out->frames, &out->frame_count, err);
@@ -143,7 +143,7 @@ read_dir(struct qs_index *index, uint32_t number, struct qs_pack_dir *out,
 	bool is_row;
 
 	qs_index_bind(stmt, 1, number);
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row)
@@ -151,7 +151,7 @@ read_dir(struct qs_index *index, uint32_t number, struct qs_pack_dir *out,
 	if (!qs_index_column32(stmt, 0, QS_PACK_MAX, &size) ||
 		!qs_index_column_span(stmt, 1, &frames) ||
 		!qs_index_column_span(stmt, 2, &chunks))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	if (rc == QS_OK)
 		rc = qs_index_frames_load(index, frames, size, &out->frames,
 			&out->frame_count, err);
@@ -204,13 +204,13 @@ next_batch(struct qs_index *index, uint32_t after, struct batch *out,
 	qs_index_bind(stmt, 1, after);
 	qs_index_bind(stmt, 2, QS_INDEX_BATCH);
 	for (;;) {
-		rc = qs_index_step(index, stmt, &is_row, err);
+		rc = qs_db_step(&index->db, stmt, &is_row, err);
 		if (rc != QS_OK || !is_row)
 			return rc;
 		if (out->count == QS_INDEX_BATCH || !read_ref(stmt,
 			&out->number[out->count], &out->ref[out->count])) {
 			(void)sqlite3_reset(stmt);
-			return qs_index_damaged(index, err);
+			return qs_db_damaged(&index->db, err);
 		}
 		out->count++;
 	}
@@ -247,15 +247,15 @@ count_all(struct qs_index *index, struct qs_index_counts *out,
 	enum qs_code rc;
 	bool is_row;
 
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row)
-		return qs_index_damaged(index, err);
+		return qs_db_damaged(&index->db, err);
 	if (!qs_index_column(stmt, 0, INT64_MAX, &out->packs) ||
 		!qs_index_column(stmt, 1, INT64_MAX, &out->pack_bytes) ||
 		!qs_index_column(stmt, 2, INT64_MAX, &out->chunks))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	(void)sqlite3_reset(stmt);
 	return rc;
 }

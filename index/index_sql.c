@@ -92,14 +92,8 @@ static const char *const sql[QS_SQL_STATEMENTS] = {
 enum qs_code
 qs_index_prepare(struct qs_index *index, struct qs_err *err)
 {
-	for (size_t i = 0; i < QS_SQL_STATEMENTS; i++) {
-		int result = sqlite3_prepare_v3(index->db, sql[i], -1,
-			SQLITE_PREPARE_PERSISTENT, &index->stmt[i], NULL);
-
-		if (result != SQLITE_OK)
-			return qs_index_fail(index, result, err);
-	}
-	return QS_OK;
+	return qs_db_prepare(&index->db, sql, QS_SQL_STATEMENTS, index->stmt,
+		err);
 }
 
 void
@@ -111,186 +105,6 @@ qs_index_finalize(struct qs_index *index)
 	}
 }
 
-enum qs_code
-qs_sqlite_damaged(const char *what, const char *path, struct qs_err *err)
-{
-	return qs_fail(err, QS_EINDEX, "%s %s is damaged: it is set aside and "
-		"made anew from the store", what, path);
-}
-
-enum qs_code
-qs_index_damaged(struct qs_index *index, struct qs_err *err)
-{
-	atomic_store(&index->is_damaged, true);
-	return qs_sqlite_damaged("index", index->path, err);
-}
-
-/* SQLite tells "disk full" apart by ENOSPC of write alone; we by errno. */
-static enum qs_code
-fail_io(sqlite3 *db, const char *what, const char *path, int result,
-	struct qs_err *err)
-{
-	int sys = sqlite3_system_errno(db);
-
-	if (result == SQLITE_IOERR_NOMEM)
-		return qs_fail(err, QS_ENOMEM, "out of memory while using the "
-			"%s", what);
-	if (sys == 0)
-		return qs_fail(err, QS_EIO, "%s %s: %s", what, path,
-			sqlite3_errstr(result));
-	errno = sys;
-	return qs_fail_errno(err, "%s %s", what, path);
-}
-
-enum qs_code
-qs_sqlite_fail(sqlite3 *db, const char *what, const char *path, int result,
-	struct qs_err *err)
-{
-	switch (result & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return qs_fail(err, QS_EBUSY, "%s %s is in use by another "
-			"qstore process", what, path);
-	case SQLITE_NOMEM:
-		return qs_fail(err, QS_ENOMEM, "out of memory while using the "
-			"%s", what);
-	case SQLITE_FULL:
-		return qs_fail(err, QS_ENOSPC, "%s %s: no space left on "
-			"its disk", what, path);
-	case SQLITE_IOERR:
-	case SQLITE_CANTOPEN:
-		return fail_io(db, what, path, result, err);
-	/*
-	 * The statements are right: tables or values that do not suit them are
-	 * not ours.
-	 */
-	case SQLITE_ERROR:
-	case SQLITE_SCHEMA:
-	case SQLITE_CONSTRAINT:
-	case SQLITE_MISMATCH:
-	case SQLITE_TOOBIG:
-	case SQLITE_FORMAT:
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return qs_sqlite_damaged(what, path, err);
-	default:
-		return qs_fail(err, QS_EIO, "%s %s: %s", what, path,
-			sqlite3_errstr(result));
-	}
-}
-
-enum qs_code
-qs_index_fail(struct qs_index *index, int result, struct qs_err *err)
-{
-	enum qs_code rc = qs_sqlite_fail(index->db, "index", index->path,
-		result, err);
-
-	if (rc == QS_EINDEX)
-		atomic_store(&index->is_damaged, true);
-	return rc;
-}
-
-/* ------------------------------------------------------- statements */
-
-void
-qs_index_bind(sqlite3_stmt *stmt, int at, uint64_t value)
-{
-	assert(value <= INT64_MAX);
-	(void)sqlite3_bind_int64(stmt, at, (sqlite3_int64)value);
-}
-
-void
-qs_index_bind_blob(sqlite3_stmt *stmt, int at, const void *data, size_t len)
-{
-	/* A NULL pointer would be bound as NULL and not as an empty blob. */
-	(void)sqlite3_bind_blob64(stmt, at, data == NULL ? "" : data, len,
-		SQLITE_STATIC);
-}
-
-enum qs_code
-qs_index_step(struct qs_index *index, sqlite3_stmt *stmt, bool *is_row,
-	struct qs_err *err)
-{
-	int result = sqlite3_step(stmt);
-
-	if (result == SQLITE_ROW) {
-		*is_row = true;
-		return QS_OK;
-	}
-	if (result == SQLITE_DONE) {
-		(void)sqlite3_reset(stmt);
-		*is_row = false;
-		return QS_OK;
-	}
-	/* The reset may run I/O of its own and change what errno is kept. */
-	result = sqlite3_extended_errcode(index->db);
-	(void)qs_index_fail(index, result, err);
-	(void)sqlite3_reset(stmt);
-	return err->code;
-}
-
-enum qs_code
-qs_index_run(struct qs_index *index, sqlite3_stmt *stmt, struct qs_err *err)
-{
-	bool is_row = false;
-	enum qs_code rc = qs_index_step(index, stmt, &is_row, err);
-
-	if (is_row)
-		(void)sqlite3_reset(stmt);
-	return rc;
-}
-
-bool
-qs_index_column(sqlite3_stmt *stmt, int at, uint64_t max, uint64_t *out)
-{
-	sqlite3_int64 value;
-
-	if (sqlite3_column_type(stmt, at) != SQLITE_INTEGER)
-		return false;
-	value = sqlite3_column_int64(stmt, at);
-	if (value < 0 || (uint64_t)value > max)
-		return false;
-	*out = (uint64_t)value;
-	return true;
-}
-
-bool
-qs_index_column32(sqlite3_stmt *stmt, int at, uint32_t max, uint32_t *out)
-{
-	uint64_t value;
-
-	if (!qs_index_column(stmt, at, max, &value))
-		return false;
-	*out = (uint32_t)value;
-	return true;
-}
-
-bool
-qs_index_column_span(sqlite3_stmt *stmt, int at, struct qs_span *out)
-{
-	const void *data;
-	int len;
-
-	if (sqlite3_column_type(stmt, at) != SQLITE_BLOB)
-		return false;
-	data = sqlite3_column_blob(stmt, at);
-	len = sqlite3_column_bytes(stmt, at);
-	if (len < 0 || (data == NULL && len != 0))
-		return false;
-	*out = qs_span(data, (size_t)len);
-	return true;
-}
-
-const uint8_t *
-qs_index_column_blob(sqlite3_stmt *stmt, int at, size_t len)
-{
-	struct qs_span span;
-
-	if (!qs_index_column_span(stmt, at, &span) || span.len != len)
-		return NULL;
-	return span.data;
-}
-
 /* ----------------------------------------------------- transactions */
 
 enum qs_code
@@ -300,15 +114,15 @@ qs_index_begin(struct qs_index *index, bool is_write, struct qs_err *err)
 	enum qs_code rc;
 
 	if (is_at_once)
-		(void)sqlite3_busy_timeout(index->db, 0);
+		(void)sqlite3_busy_timeout(index->db.handle, 0);
 	/*
 	 * IMMEDIATE: a transaction that began reading cannot wait for its turn
 	 * to write, SQLite fails it at once.
 	 */
-	rc = qs_index_run(index, index->stmt[is_write ? QS_SQL_BEGIN_WRITE :
+	rc = qs_db_run(&index->db, index->stmt[is_write ? QS_SQL_BEGIN_WRITE :
 		QS_SQL_BEGIN], err);
 	if (is_at_once)
-		(void)sqlite3_busy_timeout(index->db, QS_INDEX_BUSY_MS);
+		(void)sqlite3_busy_timeout(index->db.handle, QS_INDEX_BUSY_MS);
 	return rc;
 }
 
@@ -323,17 +137,8 @@ qs_index_set_patient(struct qs_index *index, bool is_patient)
 enum qs_code
 qs_index_end(struct qs_index *index, enum qs_code code, struct qs_err *err)
 {
-	sqlite3_stmt *rollback = index->stmt[QS_SQL_ROLLBACK];
-	enum qs_code rc = code;
-
-	if (rc == QS_OK)
-		rc = qs_index_run(index, index->stmt[QS_SQL_COMMIT], err);
-	/* After some failures SQLite has rolled back already. */
-	if (rc != QS_OK && !sqlite3_get_autocommit(index->db)) {
-		(void)sqlite3_step(rollback);
-		(void)sqlite3_reset(rollback);
-	}
-	return rc;
+	return qs_db_end(&index->db, index->stmt[QS_SQL_COMMIT],
+		index->stmt[QS_SQL_ROLLBACK], code, err);
 }
 
 enum qs_code
@@ -345,13 +150,13 @@ qs_index_meta_get(struct qs_index *index, const char *counter, uint64_t max,
 	bool is_row;
 
 	(void)sqlite3_bind_text(stmt, 1, counter, -1, SQLITE_STATIC);
-	rc = qs_index_step(index, stmt, &is_row, err);
+	rc = qs_db_step(&index->db, stmt, &is_row, err);
 	if (rc != QS_OK)
 		return rc;
 	if (!is_row)
-		return qs_index_damaged(index, err);
+		return qs_db_damaged(&index->db, err);
 	if (!qs_index_column(stmt, 0, max, out))
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	(void)sqlite3_reset(stmt);
 	return rc;
 }
@@ -367,12 +172,12 @@ qs_index_take(struct qs_index *index, const char *counter, uint64_t count,
 	/* 0 means "none" wherever these numbers are used. */
 	rc = qs_index_meta_get(index, counter, max - count, &next, err);
 	if (rc == QS_OK && next == 0)
-		rc = qs_index_damaged(index, err);
+		rc = qs_db_damaged(&index->db, err);
 	if (rc != QS_OK)
 		return rc;
 	(void)sqlite3_bind_text(stmt, 1, counter, -1, SQLITE_STATIC);
 	qs_index_bind(stmt, 2, next + count);
-	rc = qs_index_run(index, stmt, err);
+	rc = qs_db_run(&index->db, stmt, err);
 	if (rc == QS_OK)
 		*first = next;
 	return rc;

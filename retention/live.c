@@ -37,44 +37,6 @@ add_chunk(void *arg, const struct qs_id *id, struct qs_err *err)
 	return rc;
 }
 
-/* The chunks of a file or folder, and those that list them. */
-static enum qs_code
-add_content(struct live *live, const struct qs_content *content,
-	struct qs_err *err)
-{
-	struct qs_content_cursor cursor;
-	struct qs_content_piece piece;
-	bool more = true;
-	enum qs_code rc = qs_content_cursor_init(&cursor, live->source,
-		content, err);
-
-	if (rc != QS_OK)
-		return rc;
-	cursor.on_list = add_chunk;
-	cursor.arg = live;
-	while (rc == QS_OK && more) {
-		rc = qs_content_cursor_next(&cursor, &piece, &more, err);
-		if (rc == QS_OK && more &&
-		    !qs_is_zero(piece.id.b, sizeof(piece.id.b)))
-			rc = add_chunk(live, &piece.id, err);
-	}
-	qs_content_cursor_clear(&cursor);
-	return rc;
-}
-
-static enum qs_code
-enter(struct live *live, const struct qs_content *content, bool *is_new,
-	struct qs_err *err)
-{
-	uint8_t key[16];
-
-	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
-		(size_t)content->count * QS_REF_LEN));
-	/* The same references one level up or down are another content. */
-	key[0] ^= content->depth;
-	return qs_idset_add(&live->trees, key, is_new, err);
-}
-
 static enum qs_code
 see(struct live *live, const struct qs_node *node, bool *is_new,
 	struct qs_err *err)
@@ -86,9 +48,11 @@ see(struct live *live, const struct qs_node *node, bool *is_new,
 	if (live->progress != NULL && node->type == QS_NODE_FILE)
 		atomic_fetch_add(&live->progress->files_done, 1);
 	if (node->type == QS_NODE_DIR)
-		rc = enter(live, &node->content, is_new, err);
+		rc = qs_content_is_first(&live->trees, &node->content, is_new,
+			err);
 	if (rc == QS_OK && *is_new && node->content.count > 0)
-		rc = add_content(live, &node->content, err);
+		rc = qs_content_chunks(live->source, &node->content, add_chunk,
+			live, err);
 	return rc;
 }
 

@@ -393,3 +393,40 @@ qs_content_each(struct qs_source *source, const struct qs_content *content,
 	qs_content_cursor_clear(&cursor);
 	return rc;
 }
+
+enum qs_code
+qs_content_chunks(struct qs_source *source, const struct qs_content *content,
+	qs_chunk_fn fn, void *arg, struct qs_err *err)
+{
+	struct qs_content_cursor cursor;
+	struct qs_content_piece piece;
+	bool more = true;
+	enum qs_code rc = qs_content_cursor_init(&cursor, source, content,
+		err);
+
+	if (rc != QS_OK)
+		return rc;
+	cursor.on_list = fn;
+	cursor.arg = arg;
+	while (rc == QS_OK && more) {
+		rc = qs_content_cursor_next(&cursor, &piece, &more, err);
+		if (rc == QS_OK && more &&
+			!qs_is_zero(piece.id.b, sizeof(piece.id.b)))
+			rc = fn(arg, &piece.id, err);
+	}
+	qs_content_cursor_clear(&cursor);
+	return rc;
+}
+
+enum qs_code
+qs_content_is_first(struct qs_idset *set, const struct qs_content *content,
+	bool *is_first, struct qs_err *err)
+{
+	uint8_t key[16];
+
+	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
+		(size_t)content->count * QS_REF_LEN));
+	/* The same references one level up or down are another content. */
+	key[0] ^= content->depth;
+	return qs_idset_add(set, key, is_first, err);
+}

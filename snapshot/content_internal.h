@@ -6,6 +6,7 @@
 #ifndef QS_CONTENT_INTERNAL_H
 #define QS_CONTENT_INTERNAL_H
 
+#include "snapshot/idset_internal.h"
 #include "snapshot/snapshot.h"
 
 /* Levels of list chunks above the references of a content. */
@@ -69,6 +70,9 @@ QS_MUST_CHECK enum qs_code qs_content_builder_finish(
 	struct qs_content_builder *builder, struct qs_content *out,
 	uint64_t *size, struct qs_err *err);
 
+typedef enum qs_code (*qs_chunk_fn)(void *arg, const struct qs_id *id,
+	struct qs_err *err);
+
 /*
  * The references of a content, one after the other; list chunks are fetched as
  * needed and copied out of their frames (one of each level): a walk through
@@ -79,9 +83,7 @@ struct qs_content_cursor {
 	struct qs_source *source;
 	uint64_t offset;
 	size_t top; /* the level being read */
-	/* If not NULL: told of each list chunk; to be set after init. */
-	enum qs_code (*on_list)(void *arg, const struct qs_id *id,
-		struct qs_err *err);
+	qs_chunk_fn on_list; /* of each list chunk, or NULL; after init */
 	void *arg;
 	struct {
 		const uint8_t *refs;
@@ -106,5 +108,13 @@ struct qs_content_piece {
 QS_MUST_CHECK enum qs_code qs_content_cursor_next(
 	struct qs_content_cursor *cursor, struct qs_content_piece *piece,
 	bool *more, struct qs_err *err);
+
+/* All chunks of a file or folder, and those that list them; no holes. */
+QS_MUST_CHECK enum qs_code qs_content_chunks(struct qs_source *source,
+	const struct qs_content *content, qs_chunk_fn fn, void *arg,
+	struct qs_err *err);
+/* Is this the first time that a content is met?  It is noted in set. */
+QS_MUST_CHECK enum qs_code qs_content_is_first(struct qs_idset *set,
+	const struct qs_content *content, bool *is_first, struct qs_err *err);
 
 #endif

@@ -101,46 +101,7 @@ add_chunk(void *arg, const struct qs_id *id, struct qs_err *err)
 	return stats->batch_count == BATCH ? flush(stats, err) : QS_OK;
 }
 
-/* The chunks of a file or folder, and those that list them. */
-static enum qs_code
-add_content(struct stats *stats, const struct qs_content *content,
-	struct qs_err *err)
-{
-	struct qs_content_cursor cursor;
-	struct qs_content_piece piece;
-	bool more = true;
-	enum qs_code rc;
-
-	rc = qs_content_cursor_init(&cursor, stats->source, content, err);
-	if (rc != QS_OK)
-		return rc;
-	cursor.on_list = add_chunk;
-	cursor.arg = stats;
-	while (rc == QS_OK && more) {
-		rc = qs_content_cursor_next(&cursor, &piece, &more, err);
-		if (rc == QS_OK && more &&
-		    !qs_is_zero(piece.id.b, sizeof(piece.id.b)))
-			rc = add_chunk(stats, &piece.id, err);
-	}
-	qs_content_cursor_clear(&cursor);
-	return rc;
-}
-
 /* ---------------------------------------------------------------- walk */
-
-/* Is this the first time that a content is met? */
-static enum qs_code
-is_first(struct qs_idset *set, const struct qs_content *content, bool *first,
-	struct qs_err *err)
-{
-	uint8_t key[16];
-
-	qs_hash_plain(key, sizeof(key), qs_span(content->refs,
-		(size_t)content->count * QS_REF_LEN));
-	/* The same references one level up or down are another content. */
-	key[0] ^= content->depth;
-	return qs_idset_add(set, key, first, err);
-}
 
 static enum qs_code
 count_restored(struct stats *stats, const struct qs_node *node,
@@ -178,7 +139,7 @@ count_contents(struct stats *stats, const struct qs_node *node,
 
 	if (node->type != QS_NODE_FILE)
 		return QS_OK;
-	rc = is_first(&stats->seen, &node->content, &first, err);
+	rc = qs_content_is_first(&stats->seen, &node->content, &first, err);
 	if (rc == QS_OK && first) {
 		stats->sum.unique_files++;
 		stats->sum.unique_bytes += node->size;
@@ -201,12 +162,14 @@ count_node(struct stats *stats, const struct qs_node *node, bool *enter,
 		return count_restored(stats, node, err);
 	/* What was counted once is not counted again: nor is all below. */
 	if (node->type == QS_NODE_DIR)
-		rc = is_first(&stats->trees, &node->content, enter, err);
+		rc = qs_content_is_first(&stats->trees, &node->content,
+			enter, err);
 	if (rc != QS_OK || !*enter)
 		return rc;
 	if (stats->mode == QS_STATS_FILES_BY_CONTENTS)
 		return count_contents(stats, node, err);
-	return add_content(stats, &node->content, err);
+	return qs_content_chunks(stats->source, &node->content,
+			add_chunk, stats, err);
 }
 
 static enum qs_visit_next

@@ -353,6 +353,15 @@ struct qs_ref { /* one file of a folder */
 	const char *foreign; /* listed only: not ours, the path as found */
 };
 
+/* Where a file lies below its folder: docs/FORMAT.md, "Layout". */
+struct qs_file_path {
+	char text[128]; /* the longest is a temporary's, in the log */
+};
+
+struct qs_file_path qs_file_path(const struct qs_ref *ref);
+/* Where an object or a slot is while it is in the trash. */
+struct qs_file_path qs_file_trash_path(const struct qs_ref *ref);
+
 /* Reads are whole objects or aligned slices: sizes of chunks must not show. */
 #define QS_SLICE (256u << 10)
 

@@ -23,29 +23,29 @@
 
 /* --------------------------------------------------------------- names */
 
-struct dir_path
+struct qs_file_path
 qs_dir_shard_path(const struct qs_name *name)
 {
-	struct dir_path path;
+	struct qs_file_path path;
 
 	(void)snprintf(path.text, sizeof(path.text), "obj/%02x", name->b[0]);
 	return path;
 }
 
-struct dir_path
+struct qs_file_path
 qs_dir_device_path(const uint8_t device[static QS_DEVICE_LEN])
 {
-	struct dir_path path;
+	struct qs_file_path path;
 
 	(void)snprintf(path.text, sizeof(path.text), "log/%s",
 		qs_short_device(device).hex);
 	return path;
 }
 
-struct dir_path
-qs_dir_ref_path(const struct qs_ref *ref)
+struct qs_file_path
+qs_file_path(const struct qs_ref *ref)
 {
-	struct dir_path path = {""};
+	struct qs_file_path path = {""};
 	char hex[QS_HEX_LEN + 1];
 
 	qs_hex(hex, ref->name.b, sizeof(ref->name.b));
@@ -88,7 +88,7 @@ enum qs_code
 qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 	int *out, struct qs_err *err)
 {
-	struct dir_path path = qs_dir_ref_path(ref);
+	struct qs_file_path path = qs_file_path(ref);
 	const char *word = qs_area_word(ref->area);
 	struct qs_short hex = qs_short_name(&ref->name);
 	struct stat st;
@@ -96,7 +96,7 @@ qs_dir_open_ref(const struct dir_store *self, const struct qs_ref *ref,
 
 	/* A key slot in the trash is none any more. */
 	if (fd < 0 && errno == ENOENT && ref->area == QS_AREA_OBJ) {
-		fd = open_path(self, qs_dir_trash_path(ref).text);
+		fd = open_path(self, qs_file_trash_path(ref).text);
 		if (fd < 0 && errno == ENOENT) /* brought back just now? */
 			fd = open_path(self, path.text);
 	}
@@ -170,11 +170,11 @@ dir_have(void *arg, const struct qs_name *names, size_t count,
 	(void)err;
 	for (size_t i = 0; i < count; i++) {
 		struct qs_ref ref = {.area = QS_AREA_OBJ, .name = names[i]};
-		struct dir_path path = qs_dir_ref_path(&ref);
+		struct qs_file_path path = qs_file_path(&ref);
 		int sys = size_of(self, path.text, &sizes[i]);
 
 		if (sys == ENOENT)
-			sys = size_of(self, qs_dir_trash_path(&ref).text,
+			sys = size_of(self, qs_file_trash_path(&ref).text,
 				&sizes[i]);
 		if (sys == ENOENT) /* brought back just now? */
 			sys = size_of(self, path.text, &sizes[i]);

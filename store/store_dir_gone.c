@@ -56,7 +56,7 @@ read_admin(struct dir_store *self, struct qs_store *store,
 static bool
 is_fresh(const struct dir_store *self)
 {
-	struct dir_path path = qs_dir_device_path(self->gone.admin);
+	struct qs_file_path path = qs_dir_device_path(self->gone.admin);
 	const struct timespec *then = &self->gone.changed;
 	struct stat st;
 
@@ -70,7 +70,7 @@ static enum qs_code
 load(struct dir_store *self, struct qs_store *store, struct qs_err *err)
 {
 	struct qs_retirement *retirement = NULL;
-	struct dir_path path;
+	struct qs_file_path path;
 	struct stat st;
 	enum qs_code rc = read_admin(self, store, &retirement, err);
 

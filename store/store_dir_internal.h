@@ -35,20 +35,9 @@ struct dir_store {
 /* NULL when the store is of another kind. */
 struct dir_store *qs_store_as_dir(struct qs_store *store);
 
-/*
- * Longest path below the folder: "log/<16>/<16>-<64>", or a temporary's name
- * in a device's folder of the log.
- */
-#define DIR_PATH_MAX 128
-
-struct dir_path {
-	char text[DIR_PATH_MAX];
-};
-
-/* Where a ref's file lies. */
-struct dir_path qs_dir_ref_path(const struct qs_ref *ref);
-struct dir_path qs_dir_shard_path(const struct qs_name *name);
-struct dir_path qs_dir_device_path(const uint8_t device[static QS_DEVICE_LEN]);
+struct qs_file_path qs_dir_shard_path(const struct qs_name *name);
+struct qs_file_path qs_dir_device_path(
+	const uint8_t device[static QS_DEVICE_LEN]);
 /* "<16 hex seq>-<64 hex>" and the end of the string */
 bool qs_dir_parse_record(const char *text, struct qs_ref *out);
 
@@ -81,7 +70,7 @@ struct dir_stage {
 	int fd;
 	uint64_t size;
 	bool has_temp; /* temp is its name now, else it has none */
-	struct dir_path temp;
+	struct qs_file_path temp;
 };
 
 /* Write bytes to a new nameless (or temporary) file in a directory. */
@@ -121,7 +110,6 @@ enum qs_code qs_dir_drop_key(void *self, const struct qs_name *name,
 	struct qs_err *err);
 
 /* The trash. */
-struct dir_path qs_dir_trash_path(const struct qs_ref *ref);
 QS_MUST_CHECK enum qs_code qs_dir_trash(struct dir_store *self,
 	const struct qs_ref *ref, struct qs_err *err);
 /* flock(), where there is such a thing. */

@@ -29,7 +29,7 @@ struct reading {
 };
 
 /* A struct dirent can be 255 bytes of name; area and shard come before. */
-#define FOREIGN_MAX (DIR_PATH_MAX + NAME_MAX + 2)
+#define FOREIGN_MAX (sizeof(struct qs_file_path) + NAME_MAX + 2)
 
 static enum qs_code
 report(struct listing *listing, const struct qs_ref *ref, struct qs_err *err)
@@ -219,7 +219,7 @@ list_nested(struct listing *listing, const char *path, size_t len,
 	first.code = QS_OK;
 	reading.fd = dirfd(stream);
 	for (;;) {
-		struct dir_path below;
+		struct qs_file_path below;
 		uint8_t bytes[QS_DEVICE_LEN] = {0};
 		struct stat st;
 
@@ -322,7 +322,7 @@ qs_store_list_part(struct qs_store *store, enum qs_area area, uint8_t part,
 		.self = self,
 	};
 	struct qs_name name = {{part}};
-	struct dir_path shard = qs_dir_shard_path(&name);
+	struct qs_file_path shard = qs_dir_shard_path(&name);
 	struct stat st;
 	enum qs_code rc = QS_OK;
 
@@ -350,7 +350,7 @@ qs_dir_list_device(void *arg, const uint8_t device[static QS_DEVICE_LEN],
 		.arg = fn_arg,
 		.self = self,
 	};
-	struct dir_path path = qs_dir_device_path(device);
+	struct qs_file_path path = qs_dir_device_path(device);
 	struct stat st;
 
 	if (fstatat(self->fd, path.text, &st, AT_SYMLINK_NOFOLLOW) != 0) {

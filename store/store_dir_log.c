@@ -123,7 +123,7 @@ append_locked(struct dir_store *self, int fd, const char *dir,
 	if (rc != QS_OK)
 		return rc;
 	memcpy(ref.device, record->signer, QS_DEVICE_LEN);
-	return put_file(self, dir, qs_dir_ref_path(&ref).text, record->bytes,
+	return put_file(self, dir, qs_file_path(&ref).text, record->bytes,
 		err);
 }
 
@@ -155,7 +155,7 @@ static enum qs_code
 append(struct dir_store *self, const struct qs_record *record,
 	struct qs_err *err)
 {
-	struct dir_path dir = qs_dir_device_path(record->signer);
+	struct qs_file_path dir = qs_dir_device_path(record->signer);
 	int fd = -1, log = -1;
 	enum qs_code rc = qs_dir_lock_log(self, LOCK_SH, &log, err);
 
@@ -206,7 +206,7 @@ qs_dir_put_key(void *arg, struct qs_span slot, struct qs_name *name,
 		return qs_fail(err, QS_EINVAL, "key slot: %zu bytes is not "
 			"the length of one", slot.len);
 	qs_hash_name(slot, &ref.name);
-	rc = put_file(self, "keys", qs_dir_ref_path(&ref).text, slot, err);
+	rc = put_file(self, "keys", qs_file_path(&ref).text, slot, err);
 	if (rc != QS_OK)
 		return qs_dir_write_failed(self, "write a key slot", err);
 	*name = ref.name;

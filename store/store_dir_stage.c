@@ -44,10 +44,10 @@ qs_dir_write_failed(const struct dir_store *self, const char *what,
 /* ".tmp-<pid>-<16 hex>" */
 #define TEMP_PREFIX ".tmp-"
 
-static struct dir_path
+static struct qs_file_path
 temp_path(const char *dir)
 {
-	struct dir_path path;
+	struct qs_file_path path;
 	uint8_t random[8];
 	char hex[17];
 
@@ -111,7 +111,7 @@ static enum qs_code
 open_temp(const struct dir_store *self, const char *dir,
 	struct dir_stage *stage, struct qs_err *err)
 {
-	struct dir_path path = temp_path(dir);
+	struct qs_file_path path = temp_path(dir);
 	int fd;
 
 	do {

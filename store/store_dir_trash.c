@@ -25,10 +25,10 @@
 
 #include "store/store_dir_internal.h"
 
-struct dir_path
-qs_dir_trash_path(const struct qs_ref *ref)
+struct qs_file_path
+qs_file_trash_path(const struct qs_ref *ref)
 {
-	struct dir_path path = {""};
+	struct qs_file_path path = {""};
 	char hex[QS_HEX_LEN + 1];
 
 	qs_hex(hex, ref->name.b, sizeof(ref->name.b));
@@ -123,10 +123,10 @@ drop_twin(const struct dir_store *self, const char *place, const char *trash,
 }
 
 /* The directory above a path: "obj/ab/<64 hex>" gives "obj/ab". */
-static struct dir_path
+static struct qs_file_path
 above(const char *path)
 {
-	struct dir_path dir;
+	struct qs_file_path dir;
 	const char *slash = strrchr(path, '/');
 
 	(void)snprintf(dir.text, sizeof(dir.text), "%.*s",
@@ -137,7 +137,7 @@ above(const char *path)
 static enum qs_code
 make_above(const struct dir_store *self, const char *path, struct qs_err *err)
 {
-	struct dir_path dir = above(path);
+	struct qs_file_path dir = above(path);
 	char *slash = strchr(dir.text, '/');
 	enum qs_code rc = QS_OK;
 
@@ -228,8 +228,8 @@ static enum qs_code
 trash_locked(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct dir_path place = qs_dir_ref_path(ref);
-	struct dir_path trash = qs_dir_trash_path(ref);
+	struct qs_file_path place = qs_file_path(ref);
+	struct qs_file_path trash = qs_file_trash_path(ref);
 	enum qs_code rc = drop_twin(self, place.text, trash.text, err);
 
 	if (rc == QS_OK)
@@ -241,8 +241,8 @@ static enum qs_code
 untrash_locked(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct dir_path place = qs_dir_ref_path(ref);
-	struct dir_path trash = qs_dir_trash_path(ref);
+	struct qs_file_path place = qs_file_path(ref);
+	struct qs_file_path trash = qs_file_trash_path(ref);
 	enum qs_code rc = drop_twin(self, place.text, trash.text, err);
 	uint64_t size;
 
@@ -257,7 +257,7 @@ static enum qs_code
 purge_locked(struct dir_store *self, const struct qs_ref *ref,
 	struct qs_err *err)
 {
-	struct dir_path path = qs_dir_trash_path(ref);
+	struct qs_file_path path = qs_file_trash_path(ref);
 
 	if (unlinkat(self->fd, path.text, 0) == 0)
 		return qs_dir_sync_at(self, "trash", err);
@@ -422,7 +422,7 @@ qs_store_arrived(struct qs_store *store, const struct qs_ref *ref,
 
 	if (rc != QS_OK)
 		return rc;
-	if (fstatat(self->fd, qs_dir_ref_path(ref).text, &st,
+	if (fstatat(self->fd, qs_file_path(ref).text, &st,
 		AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno == ENOENT)
 			return qs_fail(err, QS_ENOTFOUND,
@@ -500,7 +500,7 @@ qs_dir_need_objects(struct dir_store *self, const struct qs_record *record,
 		enum qs_code rc;
 
 		memcpy(ref.name.b, names.data + at, 32);
-		if (stat_file(self, qs_dir_ref_path(&ref).text, &size))
+		if (stat_file(self, qs_file_path(&ref).text, &size))
 			continue;
 		rc = move_alone(self, &ref, untrash_locked, err);
 		if (rc == QS_ENOTFOUND && qs_dir_is_excused(self, &store,

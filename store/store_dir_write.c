@@ -75,8 +75,8 @@ link_object(struct dir_store *self, struct dir_stage *stage,
 	const struct qs_name *name, bool *shard_done, struct qs_err *err)
 {
 	struct qs_ref ref = {.area = QS_AREA_OBJ, .name = *name};
-	struct dir_path path = qs_dir_ref_path(&ref);
-	struct dir_path shard = qs_dir_shard_path(name);
+	struct qs_file_path path = qs_file_path(&ref);
+	struct qs_file_path shard = qs_dir_shard_path(name);
 	enum qs_code rc;
 
 	if (!*shard_done) {

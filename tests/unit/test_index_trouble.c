@@ -63,7 +63,7 @@ a_kill_in_the_middle_of_a_transaction_leaves_none_of_it(void **state)
 		index = open_index();
 		add_pack(index, 1, 100, 10);
 		OK(qs_index_begin(index, true, &err));
-		assert_int_equal(sqlite3_exec(index->db,
+		assert_int_equal(sqlite3_exec(index->db.handle,
 			"INSERT INTO runs VALUES (1, 1)", NULL, NULL, NULL),
 			SQLITE_OK);
 		_exit(0);
@@ -360,7 +360,7 @@ bad_values_are_refused(void **state)
 		assert_non_null(strstr(err.msg, "is damaged"));
 		assert_int_equal(buf.len, 0);
 		/* The transaction is over: others can go on. */
-		assert_true(sqlite3_get_autocommit(index->db));
+		assert_true(sqlite3_get_autocommit(index->db.handle));
 		qs_index_close(index);
 	}
 	qs_buf_clear(&buf);
@@ -462,7 +462,7 @@ a_writer_that_does_not_let_go_is_reported(void **state)
 	struct qs_name name = name_of(1);
 
 	(void)state;
-	(void)sqlite3_busy_timeout(ours->db, 10);
+	(void)sqlite3_busy_timeout(ours->db.handle, 10);
 	add_pack(ours, 1, 100, 10); /* takes its number */
 	OK(qs_index_begin(theirs, true, &err));
 	assert_int_equal(qs_index_commit(ours, &err), QS_EBUSY);
